@@ -98,7 +98,7 @@ def canonical_address(text: str) -> str:
 
 
 def readable(raw: bytes | str, limit: int = MAX_EVIDENCE_LINE) -> str:
-    """Hostile text made safe to store and show: control, invalid and line-breaking characters are escaped, the length bounded."""
+    """Hostile text made safe to store and show: unprintable and invalid characters escaped, the length bounded."""
     if isinstance(raw, bytes):
         raw = raw[: limit * 4].decode("utf-8", "backslashreplace")
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in raw[:limit])
@@ -110,7 +110,7 @@ class Observable:
     """A thing that an alert is about, with who vouches for it.
 
     Raises:
-        ValueError: a source or destination IP that is no address, a port outside 1–65535, an empty value.
+        ValueError: a source or destination IP that is no address, a port outside 1 to 65535, an empty value.
     """
 
     key: Key
@@ -129,7 +129,9 @@ class Observable:
         object.__setattr__(self, "value", value)
 
 
-def _by_key(observables: Iterable[Observable] | Mapping[Key, Observable]) -> Mapping[Key, Observable]:
+def _by_key(
+    observables: Iterable[Observable] | Mapping[Key, Observable],
+) -> Mapping[Key, Observable]:
     given = observables.values() if isinstance(observables, Mapping) else observables
     return MappingProxyType({observable.key: observable for observable in given})
 
@@ -146,6 +148,14 @@ def _optional_utc(moment: datetime | None) -> datetime | None:
 
 def _evidence(lines: Iterable[str | bytes]) -> tuple[str, ...]:
     return tuple(readable(line) for line in list(lines)[:MAX_EVIDENCE])
+
+
+def _title(text: str) -> str:
+    return readable(text, MAX_VALUE)
+
+
+def _message(text: str) -> str:
+    return readable(text, MAX_MESSAGE)
 
 
 def _tags(tags: Iterable[str]) -> tuple[str, ...]:
@@ -178,13 +188,13 @@ class Alert:
     """
 
     rule: str
-    title: str = attrs.field(converter=lambda text: readable(text, MAX_VALUE))
+    title: str = attrs.field(converter=_title)
     severity: Severity = attrs.field(validator=attrs.validators.instance_of(Severity))
     time: datetime = attrs.field(converter=_utc)
     id: str = attrs.field(factory=lambda: uuid.uuid4().hex)
     host: str = ""
     plugin: str = ""
-    message: str = attrs.field(default="", converter=lambda text: readable(text, MAX_MESSAGE))
+    message: str = attrs.field(default="", converter=_message)
     count: int = 1
     first_seen: datetime | None = attrs.field(default=None, converter=_optional_utc)
     last_seen: datetime | None = attrs.field(default=None, converter=_optional_utc)
@@ -200,7 +210,7 @@ class Alert:
         return found.value if found is not None and found.trust >= at_least else None
 
     def follow_up(self, **changes: Any) -> Alert:
-        """A new alert in answer to this one: a new id, `cause` set, one deeper, no evidence; `changes` as in attrs.evolve."""
+        """An answer to this alert: a new id, `cause` set, one deeper, no evidence; `changes` as in attrs.evolve."""
         fresh: dict[str, Any] = {"id": uuid.uuid4().hex, "plugin": "", "evidence": (), "count": 1}
         return attrs.evolve(self, **(fresh | changes | {"cause": self.id, "depth": self.depth + 1}))
 

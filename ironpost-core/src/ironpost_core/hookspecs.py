@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -147,6 +147,24 @@ class Context(Generic[C]):
     spawn: Spawn
 
 
+class Operator(Protocol):
+    """What a command of the group ``ironpost.commands`` finds as click's ``ctx.obj``."""
+
+    def call(self, action: str, arguments: Mapping[str, Any], timeout: float = 10.0) -> Any:
+        """Have the running daemon do ``<plugin>.<action>`` and return its JSON data.
+
+        Raises:
+            ActionError: no daemon runs, or the plugin refused; the text is for the operator.
+        """
+
+    def section(self, section: Section[C]) -> C:
+        """This plugin's section as the daemon would read it now, without needing a running one.
+
+        Raises:
+            ConfigError: with every problem of the section.
+        """
+
+
 class Plugin(Generic[C]):
     """The hooks. None is required; an inherited one that is not overridden counts as absent."""
 
@@ -179,7 +197,7 @@ class Plugin(Generic[C]):
         """Begin to work, on a thread of its own: open things, `spawn` threads, return. All plugins start side by side.
 
         The plugin runs when this returns. It may take long (after 10 s it is shown as unhealthy with the line it
-        stands at). Raising means failed: it is said with the exception's text, and everything that it spawned is stopped.
+        stands at). Raising means failed: the exception's text is shown, and everything that it spawned is stopped.
         """
 
     def ironpost_alert(self, alert: Alert) -> None:

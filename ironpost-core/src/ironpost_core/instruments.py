@@ -111,6 +111,10 @@ class Metrics:
         """
         self._readers = (*self._readers, reader)
 
+    def forget_readers(self) -> None:
+        """Drop all readers: their plugin has stopped, and another instance of it goes on with these instruments."""
+        self._readers = ()
+
     @property
     def readers(self) -> tuple[Reader, ...]:
         """The readers, in the order in which they were added."""
@@ -141,9 +145,10 @@ def _family(spec: MetricSpec, value: Value) -> Metric:
     if isinstance(value, HistogramValue):
         _add_histogram(family, spec, value)
     elif isinstance(value, Mapping):
-        values = dict.fromkeys(_label_values(spec), 0.0) | value
-        if len(values) != len(dict.fromkeys(_label_values(spec))):
+        values = dict.fromkeys(_label_values(spec), 0.0)
+        if value.keys() - values.keys():
             raise ValueError(f"{spec.name}: read with label values that its spec does not name")
+        values.update(value)
         for labels, number in values.items():
             family.add_sample(spec.full_name, dict(zip(spec.labels, labels, strict=True)), number)
     elif spec.labels or spec.kind == "histogram":

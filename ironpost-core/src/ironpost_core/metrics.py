@@ -105,8 +105,8 @@ def _valid_labels(_spec: MetricSpec, _attribute: object, labels: Mapping[str, tu
     for label, values in labels.items():
         if not _LABEL_NAME.fullmatch(label) or label in ("le", "quantile"):
             raise ValueError(f"label {label!r}: lower-case letters, digits and '_', not 'le' or 'quantile'")
-        if isinstance(values, str) or len(set(values)) != len(values):
-            raise ValueError(f"label {label!r}: give a sequence of different values")
+        if len(set(values)) != len(values):
+            raise ValueError(f"label {label!r}: a value stands twice")
         series *= max(1, len(values))
     if series > _LIMIT_OF_SERIES:
         raise ValueError(f"{series} series from one metric; {_LIMIT_OF_SERIES} is the limit")
@@ -120,7 +120,7 @@ def _valid_buckets(spec: MetricSpec, _attribute: object, buckets: tuple[float, .
 
 
 def _frozen_labels(labels: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-    return MappingProxyType({label: v if isinstance(v, str) else tuple(v) for label, v in labels.items()})
+    return MappingProxyType({label: tuple(values) for label, values in labels.items()})
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -145,7 +145,7 @@ class MetricSpec:
     )
     help: str = attrs.field(validator=attrs.validators.min_len(1))
     labels: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, converter=_frozen_labels, validator=_valid_labels)
-    buckets: tuple[float, ...] = attrs.field(default=(), converter=tuple, validator=_valid_buckets)
+    buckets: tuple[float, ...] = attrs.field(default=(), validator=_valid_buckets)
 
     @property
     def full_name(self) -> str:
@@ -206,9 +206,7 @@ _CATALOGUE: Mapping[str, tuple[MetricSpec, ...]] = MappingProxyType(
             _counter(LOG_PIPELINE_LOGS_DROPPED_TOTAL, "Log lines dropped because the buffer was full"),
             _counter(LOG_PIPELINE_SOCKET_DROPS_TOTAL, "Datagrams that the kernel dropped before the syslog listener"),
             _gauge(LOG_PIPELINE_RULES_LOADED, "Rules in force"),
-            _counter(
-                LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL, "Threshold windows forgotten because their table was full"
-            ),
+            _counter(LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL, "Threshold windows forgotten, the table being full"),
         ),
         "guard": (
             _gauge(CONTAINER_GUARD_MONITORED_CONTAINERS, "Containers watched"),
@@ -242,9 +240,7 @@ _CATALOGUE: Mapping[str, tuple[MetricSpec, ...]] = MappingProxyType(
                 module=(),
             ),
             _counter(DAEMON_ALERTS_TOTAL, "Alerts stored in the history", module=(), severity=SEVERITIES),
-            _counter(
-                DAEMON_ALERTS_REFUSED_TOTAL, "Alerts refused because a plugin's publish queue was full", module=()
-            ),
+            _counter(DAEMON_ALERTS_REFUSED_TOTAL, "Alerts refused, the publish queue being full", module=()),
             _counter(
                 DAEMON_ALERTS_DROPPED_TOTAL,
                 "Alerts that a subscriber or sink missed because it lagged too far or failed",

@@ -1,0 +1,25 @@
+"""The hooks of the sbom plugin: registered with its section and metrics, and honest that the rest is to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ironpost_core import Health, MetricSpec, Plugin, Section, State
+from ironpost_core.metrics import catalogue_of
+from ironpost_sbom.config import SECTION, SbomConfig
+
+
+class SbomPlugin(Plugin[SbomConfig]):
+    """Packages and their vulnerabilities."""
+
+    def ironpost_config(self) -> Section[SbomConfig]:
+        """The section ``[sbom]``."""
+        return SECTION
+
+    def ironpost_metrics(self) -> Sequence[MetricSpec]:
+        """Its part of the catalogue, at 0."""
+        return catalogue_of("sbom")
+
+    def ironpost_health(self) -> Health:
+        """Degraded, because it does nothing."""
+        return Health(State.DEGRADED, "not implemented yet")
