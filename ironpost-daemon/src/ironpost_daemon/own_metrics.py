@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
@@ -28,10 +29,16 @@ _SINK_METRICS: Final = (DAEMON_ALERTS_DROPPED_TOTAL, DAEMON_ALERT_QUEUE_SIZE, DA
 
 
 class DaemonMetrics(Collector):
-    """The daemon's instruments, reached like a plugin's: ``daemon_metrics.metrics.counter(NAME)``."""
+    """The daemon's instruments, reached like a plugin's: ``daemon_metrics.metrics.counter(NAME)``.
+
+    Attributes:
+        metrics: the instruments.
+        before_collect: called at each scrape before anything is read, to bring instruments up to date.
+    """
 
     def __init__(self, clock: Clock, *, version: str, commit: str) -> None:
         self.metrics = Metrics(catalogue_of("daemon"))
+        self.before_collect: Callable[[], None] = _nothing
         self._clock = clock
         self._started = clock.monotonic()
         build = self.metrics.gauge(DAEMON_BUILD_INFO)
@@ -41,6 +48,11 @@ class DaemonMetrics(Collector):
     def uptime(self) -> float:
         """Seconds since the daemon started."""
         return self._clock.monotonic() - self._started
+
+    @staticmethod
+    def register_process(registry: CollectorRegistry) -> None:
+        """Have CPU, memory and descriptors of this process exported, too."""
+        ProcessCollector(registry=registry)
 
     def known_module(self, name: str) -> None:
         """Have every series of this plugin exported, at 0 until counted."""
@@ -70,5 +82,10 @@ class DaemonMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """All families at this moment."""
+        self.before_collect()
         self.metrics.gauge(DAEMON_UPTIME_SECONDS).set(self.uptime)
         return self.metrics.families({})
+
+
+def _nothing() -> None:
+    """What is done before a scrape until somebody asks for more."""
