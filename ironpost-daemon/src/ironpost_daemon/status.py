@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import attrs
+
 from ironpost_core import State
 
 

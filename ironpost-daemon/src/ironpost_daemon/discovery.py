@@ -1,0 +1,106 @@
+"""Finds what the entry points of installed distributions offer. Reads metadata only; imports no plugin."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from ironpost_core.hookspecs import COMMANDS_GROUP, PLUGINS_GROUP
+from ironpost_core.registration import PLUGIN_NAME
+
+
+@attrs.frozen(kw_only=True)
+class Candidate:
+    """One name in an entry-point group.
+
+    Attributes:
+        name: the entry point's name.
+        entry_point: what to load; None when `problem` already forbids it.
+        target: what the entry point names, such as ``ironpost_ebpf:EbpfPlugin``.
+        distribution, version: who ships it.
+        summary: the distribution's one-line summary.
+        problem: why it must not be loaded; empty when it may.
+    """
+
+    name: str
+    entry_point: importlib.metadata.EntryPoint | None
+    target: str
+    distribution: str
+    version: str
+    summary: str = ""
+    problem: str = ""
+
+
+def _candidate(entry_point: importlib.metadata.EntryPoint) -> Candidate:
+    metadata = entry_point.dist.metadata if entry_point.dist is not None else None
+    keys = ("Name", "Version", "Summary")
+    known = {key: str(metadata[key]) for key in keys if metadata is not None and key in metadata}
+    return Candidate(
+        name=entry_point.name,
+        entry_point=entry_point,
+        target=entry_point.value,
+        distribution=known.get("Name", "unknown distribution"),
+        version=known.get("Version", "unknown"),
+        summary=known.get("Summary", ""),
+    )
+
+
+def _refused(candidate: Candidate, problem: str) -> Candidate:
+    return attrs.evolve(candidate, entry_point=None, problem=problem)
+
+
+def settle_names(candidates: Iterable[Candidate], owner_of: str) -> list[Candidate]:
+    """One candidate per name. Of several distributions that claim it, ``owner_of.format(name)`` wins, else neither.
+
+    The losers are named: in the refusal, or in the winner's list as refused ones under ``name (distribution)``.
+    """
+    by_name: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_name[candidate.name].append(candidate)
+    settled: list[Candidate] = []
+    for name, claimants in sorted(by_name.items()):
+        settled.extend(_settle(name, claimants, owner_of.format(name=name)))
+    return settled
+
+
+def _settle(name: str, claimants: Sequence[Candidate], owner: str) -> list[Candidate]:
+    if len(claimants) == 1:
+        return list(claimants)
+    winners = [claimant for claimant in claimants if _normalised(claimant.distribution) == owner]
+    if len(winners) == 1:
+        problem = f"the name {name!r} belongs to {owner}; uninstall {{distribution}} or rename its entry point"
+        losers = [claimant for claimant in claimants if claimant is not winners[0]]
+        refused = [
+            attrs.evolve(
+                _refused(loser, problem.format(distribution=loser.distribution)), name=f"{name} ({loser.distribution})"
+            )
+            for loser in losers
+        ]
+        return [*winners, *refused]
+    both = " and ".join(sorted(claimant.distribution for claimant in claimants))
+    joint = attrs.evolve(claimants[0], distribution=both, version="", target=" and ".join(c.target for c in claimants))
+    return [_refused(joint, f"{both} both claim the name {name!r}; none of them is loaded; uninstall all but one")]
+
+
+def _normalised(distribution: str) -> str:
+    return distribution.lower().replace("_", "-").replace(".", "-")
+
+
+def find_plugins() -> list[Candidate]:
+    """What stands in the group ``ironpost.plugins``, one per name, sorted."""
+    found = [_candidate(entry_point) for entry_point in importlib.metadata.entry_points(group=PLUGINS_GROUP)]
+    return [
+        candidate
+        if PLUGIN_NAME.fullmatch(candidate.name) or candidate.problem
+        else _refused(candidate, "a plugin's name is lower-case letters, digits and '_'; rename its entry point")
+        for candidate in settle_names(found, "ironpost-plugin-{name}")
+    ]
+
+
+def find_commands() -> list[Candidate]:
+    """What stands in the group ``ironpost.commands``, one per name, sorted; nobody owns a name."""
+    found = [_candidate(entry_point) for entry_point in importlib.metadata.entry_points(group=COMMANDS_GROUP)]
+    return settle_names(found, "")

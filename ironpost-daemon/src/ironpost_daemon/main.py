@@ -1,0 +1,63 @@
+"""The program ``ironpost-daemon``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from ironpost_core import ConfigError
+from ironpost_daemon import daemon, logs
+from ironpost_daemon.build import commit, version
+from ironpost_daemon.configuration import Configuration
+from ironpost_daemon.exits import CONFIGURATION, GOOD
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The configuration file; else /etc/ironpost/ironpost.toml, else IRONPOST_CONFIG, else embedded defaults.",
+)
+@click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="Overrides general.log_format.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Overrides general.log_level."
+)
+@click.option("--check", is_flag=True, help="Load the plugins, validate the configuration, start nothing.")
+@click.version_option(message=f"ironpost-daemon {version()} ({commit()})")
+def main(config: Path | None, log_format: str | None, log_level: str | None, check: bool) -> None:
+    r"""Run the ironpost agent in the foreground until SIGTERM or SIGINT.
+
+    \b
+    Example: ironpost-daemon --config /etc/ironpost/ironpost.toml
+    Exit codes: 0 good, 1 another daemon runs, 2 usage, 78 configuration.
+    """
+    given = {"general.log_format": log_format, "general.log_level": log_level}
+    overrides = {key: value for key, value in given.items() if value is not None}
+    logs.configure(log_level or "info", log_format or "auto", sys.stderr)
+    options = daemon.Options(config=config, overrides=overrides)
+    if check:
+        sys.stdout.flush()
+        daemon.leave(_check(options))
+    code = daemon.run(options, os.environ, _configure_logs)
+    sys.stdout.flush()
+    daemon.leave(code)
+
+
+def _configure_logs(configuration: Configuration) -> None:
+    general = configuration.general
+    logs.configure(general.log_level, general.log_format, sys.stderr)
+
+
+def _check(options: daemon.Options) -> int:
+    try:
+        configuration, warnings = daemon.check(options, os.environ)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        return CONFIGURATION
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"{configuration.path or 'embedded defaults'}: good")
+    return GOOD
