@@ -73,4 +73,5 @@ class Server(web.Server):
         self._log = log
 
     def __call__(self) -> web.RequestHandler:
+        """A protocol for one connection."""
         return _Protocol(self, self._table, self._log)
