@@ -24,11 +24,12 @@ def parse(text: bytes, file: str | None) -> tuple[dict[str, Any], Mapping[KeyPat
     try:
         return tomllib.loads(decoded), line_of(decoded)
     except (ValueError, RecursionError) as error:
-        raise ConfigError([_syntax_problem(str(error), file)]) from None
+        raise ConfigError([_syntax_problem(str(error), file, decoded)]) from None
 
 
-def _syntax_problem(message: str, file: str | None) -> Problem:
-    place = _PLACE.search(message)
-    column = f" in column {place['column']}" if place and place["column"] else ""
-    what = f"this is not TOML: {_PLACE.sub('', message)}{column or (' at the end' if place else '')}"
-    return Problem(where="", what=what, file=file, line=int(place["line"]) if place and place["line"] else None)
+def _syntax_problem(message: str, file: str | None, text: str) -> Problem:
+    what, line = f"this is not TOML: {message}", None
+    if place := _PLACE.search(message):
+        what = what.removesuffix(place[0]) + (f" in column {place['column']}" if place["column"] else " at the end")
+        line = int(place["line"] or text.count("\n") + 1)
+    return Problem(where="", what=what, file=file, line=line)

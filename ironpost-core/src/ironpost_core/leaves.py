@@ -102,7 +102,7 @@ def _path(value: object) -> Path:
 def _duration(value: object) -> Duration:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         raise MisfitError(f'did you mean "{value}s"?')
-    return _parsed(Duration.parse, value)
+    return _parsed(Duration.parse, _str(value))
 
 
 def _size(value: object) -> Size:
@@ -137,11 +137,9 @@ def _network(kind: Callable[..., Any]) -> Callable[[object], Any]:
     return read
 
 
-def _parsed(parse: Callable[[Any], T], value: object) -> T:
+def _parsed(parse: Callable[[Any], T], value: int | str) -> T:
     try:
-        return parse(_str(value) if not isinstance(value, int) else value)
-    except MisfitError:
-        raise
+        return parse(value)
     except ValueError:
         raise MisfitError from None
 

@@ -14,18 +14,18 @@ import attrs
 
 from ironpost_core.settings import Duration, Meta, Secret, Size, meta_of
 
-C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
 SCALARS: Final = frozenset(
     {bool, int, float, str, Path, Duration, Size, Secret, IPv4Address, IPv4Network, IPv6Address, IPv6Network}
 )
 
 
 @attrs.frozen
-class Section(Generic[C]):
+class Section(Generic[C_co]):
     """One section of the configuration file: its name, the attrs class of its values, and a line of help."""
 
     name: str
-    type: type[C]
+    type: type[C_co]
     help: str = ""
 
 

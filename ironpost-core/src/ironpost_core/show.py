@@ -30,7 +30,7 @@ def render_toml(sections: Sequence[Section[Any]], values: Mapping[str, Any], *, 
         value = values.get(section.name)
         if comments:
             lines = [f"# {section.help}"] if section.help else []
-            lines += [f"[{section.name}]", *_commented(section.type, value, (section.name,), variables=True)]
+            lines += [f"[{section.name}]", *_commented(section.type, value, None, (section.name,))]
             blocks.append("\n".join(lines))
         elif value is not None:
             blocks.append("\n".join(_table(value, (section.name,), "[{}]")))
@@ -66,24 +66,25 @@ def _pair(field: Field, plain: Any) -> str:
     return f"{dotted([field.key])} = {toml(plain)}"
 
 
-def _commented(cls: Any, value: Any, path: tuple[str, ...], *, variables: bool) -> list[str]:
-    """The body of a table for a file to edit."""
+def _commented(cls: Any, value: Any, base: Any, path: tuple[str, ...]) -> list[str]:
+    """The body of a table for a file to edit; `base` holds its defaults where they aren't the class's own."""
     lines: list[str] = []
     inner: list[str] = []
     for field in fields_of(cls):
         at = (*path, field.key)
-        default = field.default()
+        default = field.default() if base is None else getattr(base, field.name)
         current = default if value is None else getattr(value, field.name)
         if _kinds_of_tables(field):
             inner += ["", *_help(field, ()), *_commented_tables(field, current, default, at)]
         else:
-            lines += ["", *_help(field, at if variables else ()), _commented_pair(field, current, default)]
+            lines += ["", *_help(field, at), _commented_pair(field, current, default)]
     return lines + inner
 
 
 def _commented_tables(field: Field, current: Any, default: Any, at: tuple[str, ...]) -> list[str]:
     if attrs.has(type(current)):
-        return [f"[{dotted(at)}]", *_commented(type(current), current, at, variables=True)]
+        base = default if type(default) is type(current) else None
+        return [f"[{dotted(at)}]", *_commented(type(current), current, base, at)]
     if current != default:
         return _tables(current, at)[1:]
     header = "[[{}]]" if item_of(field.kind) is not None else "[{}]"

@@ -17,7 +17,11 @@ LONGEST = 60
 def quoted(text: str) -> str:
     """`text` as a TOML basic string, with everything a terminal could act on escaped."""
     escaped = json.dumps(text, ensure_ascii=False)
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in escaped)
+    return "".join(char if char.isprintable() else _escape(ord(char)) for char in escaped)
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def shown(value: object) -> str:
