@@ -5,15 +5,18 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/
 PACKAGES := ironpost-core ironpost-daemon plugins/ebpf plugins/guard plugins/logpipe plugins/sbom
-SOURCES := $(PACKAGES:%=%/src)
+SOURCES := $(PACKAGES:%=%/src) ironpost-daemon/hatch_build.py
 STAMP := $(VENV)/.installed
-# bench sizes are overridable: make bench LINES=200000
+# Programs that the tests need, and the Debian packages that bring them.
+PEERS := prometheus=prometheus promtool=prometheus sshd=openssh-server ssh=openssh-client rsyslogd=rsyslog \
+         openssl=openssl git=git
+PYTEST_ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup demo test check lint types imports unit apt bench lock clean dist
+.PHONY: help setup demo test check unit apt bench torture docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## build .venv with all six packages editable and the test tools
 
@@ -22,3 +25,35 @@ $(STAMP): requirements.lock VERSION $(PACKAGES:%=%/pyproject.toml) .ci/bootstrap
 	@. .ci/uv-env && $$UV pip install --quiet --python $(VENV) --require-hashes -r requirements.lock
 	@. .ci/uv-env && $$UV pip install --quiet --python $(VENV) --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 	@touch $@
+
+demo: setup ## replay a day of logs with attacks in it (or your own: make demo LOG=FILE)
+	@$(RUN)ironpost demo $(if $(LOG),--log "$(LOG)")
+
+test: setup apt check unit ## everything: formatting, lint, types, import contracts, all tests
+
+check: setup ## formatting, lint, types, import contracts
+	$(RUN)ruff format --check --quiet . || { $(RUN)ruff format --diff --quiet .; exit 1; }
+	$(RUN)ruff check --quiet .
+	$(RUN)mypy $(SOURCES)
+	$(RUN)lint-imports --no-logo
+
+unit: setup ## the tests alone; PYTEST_ARGS="tests/core -k alerts" for some of them
+	$(RUN)python -m pytest $(PYTEST_ARGS)
+
+apt: ## install the real programs that the tests run against (as root; named otherwise)
+	@.ci/apt $(PEERS)
+
+bench: setup ## all benchmarks; each prints its ratio to a peer or limit of the same run
+	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(RUN)python $$bench || exit 1; done
+
+torture: setup ## the long form of the kill test: a hundred SIGKILLs
+	IRONPOST_KILLS=100 $(RUN)python -m pytest tests/chaos --timeout=3000
+
+docs: setup ## write the generated references in docs/ anew
+	$(RUN)python -m ironpost_daemon.references docs
+
+lock: setup ## pin the newest versions that fit
+	@. .ci/uv-env && $$UV lock --upgrade --quiet && $$UV export --quiet --all-packages --no-emit-workspace --no-header > requirements.lock
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
