@@ -50,20 +50,10 @@ class Installation:
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Wheels of the workspace's six distributions and of the outside plugin, by the folder they were built from."""
     built = {}
+    how = ("--quiet", "--wheel", "--no-build-isolation", "--python", ROOT / ".venv/bin/python")
     for project in (*(ROOT / name for name in OURS), OUTSIDE):
         out = tmp_path_factory.mktemp("wheel")
-        run(
-            find_uv(),
-            "build",
-            "--quiet",
-            "--wheel",
-            "--no-build-isolation",
-            "--python",
-            ROOT / ".venv/bin/python",
-            "--out-dir",
-            out,
-            project,
-        )
+        run(find_uv(), "build", *how, "--out-dir", out, project)
         (built[project.name],) = out.glob("*.whl")
     return built
 

@@ -63,12 +63,12 @@ class Input:
     help="Go on until Ctrl-C when all is read, or stop. Default: go on when on a terminal.",
 )
 def demo(log_file: Path | None, lines: int, port: int, keep_serving: bool | None) -> None:
-    r"""See it work: replay a log with attackers in it, without root, in a scratch folder.
+    """See it work: replay a log with attackers in it, without root, in a scratch folder.
 
     \b
     Example: ironpost demo --log /var/log/auth.log
     Exit codes: 0 all was read (and, of the generated log, attackers found), 1 it was not, 2 usage.
-    """
+    """  # noqa: D301 - click wants the character itself
     report = Report()
     serve = sys.stdout.isatty() if keep_serving is None else keep_serving
     with _signals_as_interrupt(), tempfile.TemporaryDirectory(prefix="ironpost-demo-") as name:
