@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ironpost_core.toml_lines import KeyPath, line_of
+from ironpost_core.toml_lines import DEEPEST, KeyPath, line_of
 
 DOCUMENT = '''\
 # comment [not.a.table]
@@ -68,6 +68,10 @@ def test_every_key_has_its_line() -> None:
 
 def test_line_ends_of_windows_count_once() -> None:
     assert line_of("a = 1\r\n\r\n[b]\r\nc = 2\r\n") == {("a",): 1, ("b",): 3, ("b", "c"): 4}
+
+
+def test_a_key_of_very_many_parts_is_bounded() -> None:
+    assert len(line_of("a." * 300_000 + "a = 1\nb = 2")) == DEEPEST + 1
 
 
 @pytest.mark.parametrize("text", ["[", "[[", "[[]]", "[a", "=", "a", 'a = """', '"\\q" = 1', "a = [", "]", '"', "a.."])

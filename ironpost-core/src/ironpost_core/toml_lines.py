@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 KeyPath = tuple[str | int, ...]
 
+DEEPEST: Final = 64
+"""Keys nested deeper get no line: a path for each part of a very long dotted key would fill the memory."""
+
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)+")
 _KEY: Final = re.compile(
     r"""[ \t]*(?:"(?P<basic>(?:[^"\\\n]|\\.)*)"|'(?P<literal>[^'\n]*)'|(?P<bare>[^\s"'.=\[\]#]+))[ \t]*"""
@@ -77,7 +80,7 @@ class _Scanner:
 
     def _note(self, path: KeyPath, keys: list[str], line: int) -> KeyPath:
         """Give each key on the way its line unless it has one; return the path, with the indices of arrays."""
-        for key in keys:
+        for key in keys[:DEEPEST]:
             path = (*path, key)
             self.lines.setdefault(path, line)
             if path in self.counts:
