@@ -59,7 +59,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runtime_lock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The part of requirements.lock that an installation needs, with its hashes."""
     kept = []
     keep = False
@@ -74,11 +74,11 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory, wheels: dict[str, Path], wheelhouse: Path) -> Installation:
+def installation(tmp_path_factory: pytest.TempPathFactory, wheels: dict[str, Path], runtime_lock: Path) -> Installation:
     """ironpost from its wheels with the outside plugin beside it."""
     folder = tmp_path_factory.mktemp("installation") / "venv"
     run(find_uv(), "venv", "--quiet", "--python", ROOT / ".venv/bin/python", folder)
     fresh = Installation(folder)
-    fresh.install("--require-hashes", "-r", wheelhouse)
+    fresh.install("--require-hashes", "-r", runtime_lock)
     fresh.install("--no-index", "--offline", *wheels.values())
     return fresh
