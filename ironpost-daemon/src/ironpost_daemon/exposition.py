@@ -127,7 +127,9 @@ class PluginCollector(Collector):
 def _checked(name: str, value: Value) -> Value:
     """A plain copy, so that nothing of the plugin's runs later; ValueError for what no counter or gauge can be."""
     if isinstance(value, HistogramValue):
-        counts = tuple(int(_number(name, count)) for count in value.counts)
+        counts = tuple(int(count) for count in value.counts)
+        if min(counts, default=0) < 0:
+            raise ValueError(f"{name}: read with a bucket count of {min(counts)}")
         return HistogramValue(counts, _number(name, value.sum))
     if isinstance(value, Mapping):
         return {tuple(labels): _number(name, number) for labels, number in value.items()}

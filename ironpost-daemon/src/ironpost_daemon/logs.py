@@ -65,7 +65,7 @@ def set_level(level: str) -> None:
 
 
 def one_line(text: str, limit: int = LONGEST_MESSAGE) -> str:
-    """`text`, at most `limit` long, with all that is unprintable escaped: line ends, escape sequences, direction marks."""
+    """`text`, at most `limit` long, with line ends, escape sequences and all else that is unprintable escaped."""
     cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
     if cut.isprintable():
         return cut
