@@ -303,6 +303,10 @@ class History:
         """How many alerts have a number above `after` and not above `upto`."""
         return self._reader.count(after, upto, wanted)
 
+    def number_before_newest(self, keep: int, after: int, wanted: Wanted = ALL) -> int:
+        """The highest number that must be skipped so that only `keep` alerts above `after` remain; `after` if none."""
+        return self._reader.number_before_newest(keep, after, wanted)
+
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

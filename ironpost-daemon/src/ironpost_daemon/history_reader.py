@@ -139,6 +139,14 @@ class Reader:
         with self._connections() as connection:
             return int(connection.execute(statement, (after, upto, *values)).fetchone()[0])
 
+    def number_before_newest(self, keep: int, after: int, wanted: Wanted = ALL) -> int:
+        """The highest number that must be skipped so that only `keep` alerts above `after` remain; `after` if none."""
+        where, values = _where(wanted, None)
+        statement = f"SELECT number FROM alerts WHERE number > ?{where} ORDER BY number DESC LIMIT 1 OFFSET ?"  # noqa: S608 - constants
+        with self._connections() as connection:
+            row = connection.execute(statement, (after, *values, keep)).fetchone()
+        return after if row is None else int(row[0])
+
     def checkpoint(self, plugin: str, key: str) -> bytes | None:
         """The stored checkpoint."""
         with self._connections() as connection:
