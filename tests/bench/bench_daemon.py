@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -93,7 +93,8 @@ def bench_idle(folder: Path) -> None:
 def bench_scrape_under_load(folder: Path) -> None:
     folder.mkdir()
     log = folder / "auth.log"
-    day = "".join(f"{line}\n" for line in lines(1, datetime(2026, 1, 1), LOG_LINES)).encode("utf-8", "surrogateescape")
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    day = "".join(f"{line}\n" for line in lines(1, start, LOG_LINES)).encode("utf-8", "surrogateescape")
     log.write_bytes(day)
     config = f'[[log_pipeline.sources]]\ntype = "file"\npaths = ["{log}"]\nstart = "beginning"\n'
     done = threading.Event()

@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -62,7 +62,7 @@ def site(tmp_path: Path) -> Path:
 def portions(count: int) -> Iterator[bytes]:
     """The replayed log in as many parts; one day's attackers in each, so that thresholds are half filled anywhere."""
     for number in range(count):
-        start = datetime(2026, 1, 1 + number % 28)
+        start = datetime(2026, 1, 1 + number % 28, tzinfo=UTC)
         text = "".join(f"{line}\n" for line in lines(SEED + number, start, LINES_A_ROUND))
         yield text.encode("utf-8", "surrogateescape")
 

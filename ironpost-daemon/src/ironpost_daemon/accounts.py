@@ -74,11 +74,11 @@ class Accounts:
         self._metrics.gauge(DAEMON_ALERT_QUEUE_SIZE).labels(name).set_function(lambda: subscription.lag)
         self._watch(self._metrics.counter(DAEMON_ALERTS_DROPPED_TOTAL).labels(name).inc, lambda: subscription.dropped)
 
-    def watch_sink(self, name: str, subscription: Subscription, failures: Callable[[], int]) -> None:
+    def watch_sink(self, name: str, subscription: Subscription) -> None:
         """Take over a sink's lag, drops and failed attempts."""
         self._known_sink(name)
         self.watch_subscription(subscription)
-        self._watch(self._metrics.counter(DAEMON_SINK_FAILURES_TOTAL).labels(name).inc, failures)
+        self._watch(self._metrics.counter(DAEMON_SINK_FAILURES_TOTAL).labels(name).inc, lambda: subscription.failures)
 
     def _watch(self, add: Callable[[float], None], read: Callable[[], int]) -> None:
         with self._lock:

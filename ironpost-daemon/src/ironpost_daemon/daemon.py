@@ -173,7 +173,7 @@ class Daemon:
 
     def _reload_own(self, old: Configuration, new: Configuration) -> dict[str, str]:
         """The daemon's own sections: the log level changes at once, all else needs a restart."""
-        outcome = {}
+        outcome: dict[str, str] = {}
         for name in ("general", "metrics", "alerts"):
             before, after = getattr(old, name), getattr(new, name)
             if name == "general" and before.log_level != after.log_level:

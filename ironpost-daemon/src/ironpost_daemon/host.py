@@ -228,14 +228,14 @@ class PluginHost:
         if run is None:
             return
         deadline = self._clock.monotonic() + timeout
+        if run.subscription is not None:
+            run.subscription.stop(timeout / 3)
         run.context.stopping.set()
         with self._lock:
             self._run = None
         hung = self._calls.standing("ironpost_start")
         if hung:
             self.log.warning("plugin %s is stopped while it still starts%s", self.name, hung)
-        if run.subscription is not None:
-            run.subscription.stop(max(0.05, min(1.0, timeout / 3)))
         self._call_stop(run, max(0.1, deadline - self._clock.monotonic()))
         left = run.spawner.join(deadline)
         if left:

@@ -28,7 +28,7 @@ from ironpost_daemon.exits import CONFIGURATION, GOOD
 @click.option("--check", is_flag=True, help="Load the plugins, validate the configuration, start nothing.")
 @click.version_option(message=f"ironpost-daemon {version()} ({commit()})")
 def main(config: Path | None, log_format: str | None, log_level: str | None, check: bool) -> None:
-    r"""Run the ironpost agent in the foreground until SIGTERM or SIGINT.
+    """Run the ironpost agent in the foreground until SIGTERM or SIGINT.
 
     \b
     Example: ironpost-daemon --config /etc/ironpost/ironpost.toml

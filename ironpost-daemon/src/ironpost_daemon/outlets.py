@@ -20,7 +20,7 @@ class Outlets:
         for config in configs:
             sink = build(config)
             subscription = bus.subscribe(f"sink:{sink.name}", sink.deliver, not_from=None)
-            accounts.watch_sink(f"sink:{sink.name}", subscription, lambda sink=sink: sink.failures)
+            accounts.watch_sink(f"sink:{sink.name}", subscription)
             self._pairs.append((sink, subscription))
 
     def start(self) -> None:

@@ -117,9 +117,10 @@ class Parts:
         self._history = history
         self.accounts.watch_history(history)
         self._exits.append(lambda: history.stop(SINKS_DEADLINE))
-        self._outlets = Outlets(alerts.sinks, bus, self.accounts)
-        self._outlets.start()
-        self._exits.append(lambda: self._outlets and self._outlets.stop(SINKS_DEADLINE))
+        outlets = Outlets(alerts.sinks, bus, self.accounts)
+        self._outlets = outlets
+        outlets.start()
+        self._exits.append(lambda: outlets.stop(SINKS_DEADLINE))
         return history, bus
 
     def _start_servers(self, configuration: Configuration, folders: Folders, history: History) -> None:
@@ -178,10 +179,9 @@ class Parts:
                 log.exception("a part did not stop cleanly")
 
     def _drain(self, timeout: float) -> None:
-        """Have what was published stored and handed to the plugins and sinks that are still there."""
+        """Have what was published stored; each subscriber then handles what is stored before it ends."""
         if self._history is not None:
             self._history.settle(timeout)
-        self._bus.drain(timeout)
 
     @contextlib.contextmanager
     def reload_said(self) -> Iterator[None]:

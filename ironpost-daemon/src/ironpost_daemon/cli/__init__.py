@@ -31,7 +31,7 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
 )
 @click.pass_context
 def ironpost(ctx: click.Context, config: Path | None) -> None:
-    r"""Look after the ironpost daemon on this host.
+    """Look after the ironpost daemon on this host.
 
     \b
     Example: ironpost --config /etc/ironpost/ironpost.toml status

@@ -35,8 +35,8 @@ def _duration(_ctx: click.Context, _option: click.Parameter, text: str | None) -
 @click.option("--since", callback=_duration, help="Only those stored in this time, such as 2h.")
 @click.option("--follow", "-f", is_flag=True, help="Print new ones as they come, one JSON a line with --json.")
 @click.pass_obj
-def alerts(operator: LocalOperator, as_json: bool, since: Duration | None, follow: bool, **query: Any) -> None:
-    r"""Show alerts, newest last, or follow them.
+def alerts(operator: LocalOperator, /, as_json: bool, since: Duration | None, follow: bool, **query: Any) -> None:
+    """Show alerts, newest last, or follow them.
 
     \b
     Example: ironpost alerts --severity high --since 1d

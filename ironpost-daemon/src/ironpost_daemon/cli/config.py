@@ -21,7 +21,7 @@ from ironpost_daemon.exits import CONFIGURATION, NO
 
 @click.group()
 def config() -> None:
-    r"""Show, validate or begin a configuration.
+    """Show, validate or begin a configuration.
 
     \b
     Example: ironpost config validate
@@ -30,12 +30,9 @@ def config() -> None:
 
 def _sections() -> tuple[list[Section[Any]], set[str]]:
     """The sections of all plugins installed here, and those of plugins that can't be loaded."""
-    from ironpost_daemon.daemon import Daemon, Options
-    from ironpost_daemon.discovery import find_plugins
-    from ironpost_daemon.signals import Signals
+    from ironpost_daemon.cli.offline import load_plugins
 
-    supervisor = Daemon(Options(), os.environ, Signals()).parts.supervisor
-    supervisor.load(find_plugins())
+    supervisor = load_plugins()
     return supervisor.sections(), supervisor.unreadable_sections()
 
 
@@ -49,7 +46,7 @@ def _load(path: Path | None) -> tuple[list[Section[Any]], Loaded]:
 @json_option
 @click.pass_obj
 def validate(operator: LocalOperator, file: Path | None, as_json: bool) -> None:
-    r"""Check a configuration, by default the one that the daemon would read; every problem in one report.
+    """Check a configuration, by default the one that the daemon would read; every problem in one report.
 
     \b
     Example: ironpost config validate ./ironpost.toml
@@ -82,7 +79,7 @@ def _lines(problems: Any) -> list[str]:
 @json_option
 @click.pass_obj
 def show(operator: LocalOperator, origins: bool, as_json: bool) -> None:
-    r"""Show the configuration in force for the next start: file, environment and defaults together, secrets masked.
+    """Show the configuration in force for the next start: file, environment and defaults together, secrets masked.
 
     \b
     Example: ironpost config show --origins
@@ -113,7 +110,7 @@ def _print_origins(origins: Mapping[str, str], as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path), default=Path("ironpost.toml"))
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 def init(file: Path, force: bool) -> None:
-    r"""Write a commented configuration with every setting at its default to FILE (ironpost.toml), or to - for stdout.
+    """Write a commented configuration with every setting at its default to FILE (ironpost.toml), or to - for stdout.
 
     \b
     Example: ironpost config init /etc/ironpost/ironpost.toml

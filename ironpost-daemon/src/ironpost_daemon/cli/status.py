@@ -18,7 +18,7 @@ from ironpost_daemon.exits import NO
 @json_option
 @click.pass_obj
 def status(operator: LocalOperator, as_json: bool) -> None:
-    r"""Show the daemon, its plugins and parts. Exits with 1 when no daemon runs.
+    """Show the daemon, its plugins and parts. Exits with 1 when no daemon runs.
 
     \b
     Example: ironpost status --json
@@ -40,7 +40,7 @@ def status(operator: LocalOperator, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def health(operator: LocalOperator, as_json: bool) -> None:
-    r"""Say whether the daemon and its plugins are well. Exits with 1 when unhealthy or not running; degraded is 0.
+    """Say whether the daemon and its plugins are well. Exits with 1 when unhealthy or not running; degraded is 0.
 
     \b
     Example: ironpost health && echo well
@@ -61,7 +61,7 @@ def health(operator: LocalOperator, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def plugins(operator: LocalOperator, as_json: bool) -> None:
-    r"""List each entry point with its distribution, version and state, and why a broken one is broken.
+    """List each entry point with its distribution, version and state, and why a broken one is broken.
 
     Without a running daemon they are loaded here, and the exit code is 1.
 
@@ -82,22 +82,16 @@ def plugins(operator: LocalOperator, as_json: bool) -> None:
 
 
 def _loaded_here() -> list[dict[str, Any]]:
-    import os
+    from ironpost_daemon.cli.offline import load_plugins
 
-    from ironpost_daemon.daemon import Daemon, Options
-    from ironpost_daemon.discovery import find_plugins
-    from ironpost_daemon.signals import Signals
-
-    supervisor = Daemon(Options(), os.environ, Signals()).parts.supervisor
-    supervisor.load(find_plugins())
-    return [plugin.to_dict() for plugin in supervisor.statuses()]
+    return [plugin.to_dict() for plugin in load_plugins().statuses()]
 
 
 @click.command()
 @json_option
 @click.pass_obj
 def reload(operator: LocalOperator, as_json: bool) -> None:
-    r"""Have the daemon read its configuration again, as SIGHUP does. Exits with 1 when a section was refused.
+    """Have the daemon read its configuration again, as SIGHUP does. Exits with 1 when a section was refused.
 
     \b
     Example: ironpost reload

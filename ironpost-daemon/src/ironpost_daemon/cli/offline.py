@@ -1,0 +1,21 @@
+"""The installed plugins as the daemon would load them, without one: for listings and for checking configurations."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from ironpost_daemon.daemon import Daemon, Options
+from ironpost_daemon.discovery import find_plugins
+from ironpost_daemon.signals import Signals
+from ironpost_daemon.supervisor import Supervisor
+
+
+def load_plugins() -> Supervisor:
+    """Load, start nothing. Why a plugin can't be loaded is in its status, so the log stays silent."""
+    log = logging.getLogger("ironpost")
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
+    supervisor = Daemon(Options(), os.environ, Signals()).parts.supervisor
+    supervisor.load(find_plugins())
+    return supervisor
