@@ -33,7 +33,7 @@ def test_two_clashing_plugins_are_both_named_and_the_first_keeps_its_series() ->
     taken: dict[str, str] = {}
     register_specs(taken, "canary", [counter("canary_big_seen_total")])
     before = dict(taken)
-    with pytest.raises(PluginError, match="plugin canary_big: .*ironpost_canary_big_seen .*plugin canary ") as caught:
+    with pytest.raises(PluginError, match=r"plugin canary_big: .*ironpost_canary_big_seen .*plugin canary ") as caught:
         register_specs(taken, "canary_big", [gauge("canary_big_fine"), counter("canary_big_seen_total")])
     assert caught.value.plugin == "canary_big"
     assert taken == before

@@ -116,7 +116,7 @@ class HttpServer:
         """Stop accepting, give requests under way `timeout` seconds, and end; whether the thread has ended."""
         if self._thread is None:
             return True
-        self._stop_timeout = timeout / 2
+        self._stop_timeout = timeout / 4  # aiohttp waits for it twice
         if self._up.wait(timeout):
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 self._loop.call_soon_threadsafe(self._stopping.set)

@@ -53,6 +53,17 @@ class _Connection:
         return self.since + (limits.idle if self.served else limits.request)
 
 
+@attrs.frozen(eq=False)
+class _Handshake:
+    accepted: socket.socket
+    since: float
+
+    def end(self) -> None:
+        """Have it fail. To cancel the task instead could leave a transport with a closed descriptor."""
+        with contextlib.suppress(OSError):  # the client has left already
+            self.accepted.shutdown(socket.SHUT_RDWR)
+
+
 class Connections:
     """All connections of one server, on one event loop. The protocol tells `opened`, `begun`, `ended` and `closed`."""
 
@@ -60,7 +71,7 @@ class Connections:
         self._limits = limits
         self._log = log
         self._open: dict[asyncio.BaseProtocol, _Connection] = {}
-        self._joining: dict[asyncio.Task[None], socket.socket] = {}
+        self._joining: dict[asyncio.Task[None], _Handshake] = {}
 
     def __len__(self) -> int:
         return len(self._open) + len(self._joining)
@@ -115,10 +126,12 @@ class Connections:
             if len(self) >= self._limits.connections and not self._make_room():
                 accepted.close()
                 self._log.warning("a connection was refused: %d requests are being worked on", len(self))
-                continue
-            task = loop.create_task(self._join(accepted, make_protocol, tls))
-            self._joining[task] = accepted
-            task.add_done_callback(self._joining.pop)
+            elif tls is None:
+                await self._join(accepted, make_protocol, None)
+            else:
+                task = loop.create_task(self._join(accepted, make_protocol, tls))
+                self._joining[task] = _Handshake(accepted, _now())
+                task.add_done_callback(self._joined)
 
     async def _join(
         self, accepted: socket.socket, make_protocol: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None
@@ -129,22 +142,25 @@ class Connections:
             await loop.connect_accepted_socket(make_protocol, accepted, ssl=tls, ssl_handshake_timeout=timeout)
         except OSError as error:  # TLS errors and time-outs are among them
             self._log.debug("a connection was not completed: %s", error)
-            accepted.close()
-        except asyncio.CancelledError:
-            accepted.close()
-            raise
+
+    def _joined(self, task: asyncio.Task[None]) -> None:
+        self._joining.pop(task, None)
 
     # -- closing --------------------------------------------------------------------------------------------------
 
     def _make_room(self) -> bool:
         """Close the connection that has been without a request the longest; False when all are being worked on."""
         idle = [connection for connection in self._open.values() if not connection.busy]
-        if idle:
-            oldest = min(idle, key=lambda connection: connection.since)
-            self._forget(oldest)
-        elif self._joining:
-            next(iter(self._joining)).cancel()
-        return bool(idle or self._joining)
+        idle_oldest = min(idle, key=lambda connection: connection.since, default=None)
+        joining_oldest = next(iter(self._joining.items()), None)  # in the order in which they came
+        if joining_oldest is not None and (idle_oldest is None or joining_oldest[1].since < idle_oldest.since):
+            self._joining.pop(joining_oldest[0])
+            joining_oldest[1].end()
+        elif idle_oldest is not None:
+            self._forget(idle_oldest)
+        else:
+            return False
+        return True
 
     def _forget(self, connection: _Connection) -> None:
         connection.transport.abort()
@@ -161,12 +177,11 @@ class Connections:
 
     async def close(self) -> None:
         """Close what is left, answered or not."""
-        joining = list(self._joining)
-        for task in joining:
-            task.cancel()
-        for task in joining:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        joining = dict(self._joining)
+        for handshake in joining.values():
+            handshake.end()
+        if joining:
+            await asyncio.wait(joining)
         for connection in list(self._open.values()):
             self._forget(connection)
 
