@@ -1,0 +1,76 @@
+"""What flows from sources to the matcher: lines by the chunk, with where they are from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from ironpost_core.alerts import Observable, Trust
+
+#: A longer line is cut; the rest of it is skipped.
+MAX_LINE = 64 << 10
+#: So many of a file's first bytes tell it from another one.
+HEAD = 256
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """What a source says about all of its lines.
+
+    Attributes:
+        name: for people.
+        trust: what its lines are worth (ARCHITECTURE, "Trust").
+        format: the parser's name.
+        live: lines arrive once and as they happen: they can't be read again, and their time is that of arrival.
+        observables: what the source itself knows; it wins over what a message claims.
+    """
+
+    name: str
+    trust: Trust
+    format: str = "auto"
+    live: bool = False
+    observables: tuple[Observable, ...] = ()
+
+
+@attrs.frozen
+class Position:
+    """How far a file has been read. `head` are its first bytes, at most HEAD."""
+
+    path: str
+    device: int
+    inode: int
+    head: bytes
+    offset: int
+
+
+@attrs.frozen
+class Chunk:
+    """Some lines of one source, in order.
+
+    Attributes:
+        source: where they are from.
+        lines: without their LF; a CR may still be there.
+        arrived: when they were read, in seconds since 1970.
+        start: the offset of the first line, for files.
+        after: how far the file is read once these lines are processed; None for what can't be read again.
+        senders: for datagrams, who sent each line.
+    """
+
+    source: Source
+    lines: Sequence[bytes]
+    arrived: float
+    start: int = 0
+    after: Position | None = None
+    senders: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def offset(self, index: int) -> int:
+        """Where the line with this index begins in its file. Cut lines are alone in their chunk, so this is exact."""
+        return self.start + index + sum(map(len, self.lines[:index]))
+
+    def first(self, count: int) -> Chunk:
+        """The same with only the first lines."""
+        return attrs.evolve(self, lines=self.lines[:count], senders=self.senders[:count])

@@ -1,0 +1,160 @@
+"""The section ``[log_pipeline]``."""
+
+from __future__ import annotations
+
+import ipaddress
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from ironpost_core.config import Section
+from ironpost_core.settings import Duration, Size, between, each, non_empty, setting, when_enabled
+from ironpost_logpipe.buffer import DropPolicy
+from ironpost_logpipe.rules import Override
+from ironpost_logpipe.tail import Start
+
+#: What is read when no source is configured; those that are not there may come later.
+USUAL_LOGS = (
+    *("/var/log/auth.log", "/var/log/syslog", "/var/log/messages", "/var/log/secure"),
+    *("/var/log/nginx/access.log", "/var/log/nginx/error.log"),
+    *("/var/log/apache2/access.log", "/var/log/apache2/error.log"),
+)
+Format: TypeAlias = Literal["auto", "syslog", "plain"]
+TrustName: TypeAlias = Literal["claimed", "network", "local"]
+Network: TypeAlias = IPv4Network | IPv6Network
+_FORMAT = "How lines are read. `syslog` counts lines that are not syslog as parse errors; `auto` takes them as text."
+_NAME = "What it is called in messages; made of its paths or address when empty."
+
+
+def address_of(listen: str) -> tuple[str, int]:
+    """Host and port of ``127.0.0.1:5514``, ``[::1]:5514`` or ``:5514`` (all addresses).
+
+    Raises:
+        ValueError: anything else.
+    """
+    host, colon, port = listen.rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        if host:
+            ipaddress.ip_address(host)
+        good = bool(colon) and port.isascii() and port.isdigit() and int(port) <= 65535
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError('expected an address with a port such as "127.0.0.1:5514" or "[::1]:5514"')
+    return host, int(port)
+
+
+def _listenable(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
+    address_of(value)
+
+
+@attrs.frozen(kw_only=True)
+class FileSource:
+    """Log files that are followed."""
+
+    type: Literal["file"] = setting(default="file", help="Follows files.")
+    name: str = setting(default="", help=_NAME)
+    paths: tuple[Path, ...] = setting(
+        help="Files, or patterns with * and ?. One that is not there yet may come later.",
+        check=non_empty(),
+        example=(Path("/var/log/auth.log"),),
+    )
+    format: Format = setting(default="auto", help=_FORMAT)
+    start: Start = setting(default="end", help="Where to begin in a file that was never read before.")
+    trust: TrustName | None = setting(
+        default=None,
+        help="What its lines are worth: `local`, or `claimed` when every user may write to the file, unless set.",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class StdinSource:
+    """What is piped into the daemon."""
+
+    type: Literal["stdin"] = setting(default="stdin", help="Reads standard input up to its end.")
+    name: str = setting(default="", help=_NAME)
+    format: Format = setting(default="auto", help=_FORMAT)
+    trust: TrustName = setting(
+        default="claimed", help="What its lines are worth; only you know what writes into the pipe."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SyslogSource:
+    """A syslog listener."""
+
+    type: Literal["syslog"] = setting(default="syslog", help="Receives syslog.")
+    name: str = setting(default="", help=_NAME)
+    listen: str = setting(
+        default="127.0.0.1:5514", help="Address and port to listen on; other hosts need more.", check=_listenable
+    )
+    protocol: Literal["udp"] = setting(default="udp", help="The transport.")
+    format: Format = setting(default="auto", help=_FORMAT)
+    allow_from: tuple[Network, ...] = setting(
+        default=(),
+        help="Networks that may send; others are refused and counted. Empty: everybody.",
+        example=(IPv4Network("10.0.0.0/8"),),
+    )
+    trust: TrustName = setting(
+        default="claimed", help="What its lines are worth; the sender of a datagram can be forged, so think twice."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class LogPipelineConfig:
+    """Reading logs and matching rules."""
+
+    enabled: bool = setting(default=True, help="Whether logs are read.")
+    sources: tuple[FileSource | SyslogSource | StdinSource, ...] = setting(
+        default=(), help="Where logs come from. Without any, the machine's usual logs are followed."
+    )
+    rule_dirs: tuple[Path, ...] = setting(
+        default=(),
+        help="Folders with rules of your own (*.yaml); one with a bundled rule's id replaces it.",
+        example=(Path("/etc/ironpost/rules"),),
+    )
+    packs: tuple[str, ...] = setting(
+        default=("sshd", "sudo"), help="The bundled rules that are used.", check=when_enabled(each(non_empty()))
+    )
+    override: tuple[Override, ...] = setting(default=(), help="Changes to rules that are not yours to edit.")
+    batch_size: int = setting(
+        default=1000, help="Lines that are worked on at once.", unit="lines", check=when_enabled(between(1, 10_000))
+    )
+    flush_interval: Duration = setting(
+        default=Duration.parse("100ms"),
+        help="How long lines wait for a batch to fill.",
+        check=when_enabled(between(0, 10)),
+    )
+    buffer_capacity: int = setting(
+        default=100_000,
+        help="Lines that may wait; files wait themselves and take at most half of it.",
+        unit="lines",
+        check=when_enabled(between(10, 10_000_000)),
+    )
+    buffer_size: Size = setting(
+        default=Size.parse("64MiB"),
+        help="Bytes of received datagrams that may wait.",
+        check=when_enabled(between(1 << 17, 1 << 34)),
+    )
+    drop_policy: DropPolicy = setting(
+        default="oldest", help="Which datagrams are dropped when the buffer is full; files are never."
+    )
+    threshold_keys: int = setting(
+        default=65_536,
+        help="Keys (such as addresses) whose events are counted at the same time; the longest unused is forgotten.",
+        unit="keys",
+        check=when_enabled(between(16, 10_000_000)),
+    )
+
+
+def section() -> Section[LogPipelineConfig]:
+    """The section, as the daemon wants to know it."""
+    return Section(name="log_pipeline", type=LogPipelineConfig, help="Reading logs and matching rules.")
+
+
+def sources_of(config: LogPipelineConfig) -> tuple[FileSource | SyslogSource | StdinSource, ...]:
+    """The sources that are meant: those configured, else the usual logs."""
+    return config.sources or (FileSource(name="usual logs", paths=tuple(map(Path, USUAL_LOGS))),)

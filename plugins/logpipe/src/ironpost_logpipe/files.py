@@ -1,0 +1,107 @@
+"""The file source: any number of followed files on one thread."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event
+
+from ironpost_core.alerts import Trust
+from ironpost_core.clock import Clock
+from ironpost_logpipe.buffer import Buffer
+from ironpost_logpipe.chunks import Chunk, Position, Source
+from ironpost_logpipe.config import FileSource
+from ironpost_logpipe.status import Status
+from ironpost_logpipe.tail import FileTail, Read
+
+POLL = 0.25
+_LOOK_FOR_FILES = 5.0
+_WAIT = 0.25
+
+
+class FileReader:
+    """Reads the files of one `[[log_pipeline.sources]]` of type file.
+
+    Args:
+        config: what to read.
+        buffer: where lines go; a full one makes this wait.
+        clock, stopping: time, and the end.
+        stored: how far files were read before.
+    """
+
+    def __init__(
+        self, config: FileSource, *, buffer: Buffer, clock: Clock, stopping: Event, stored: Mapping[str, Position]
+    ) -> None:
+        self._config = config
+        self._buffer = buffer
+        self._clock = clock
+        self._stopping = stopping
+        self._stored = dict(stored)
+        self._tails: dict[Path, FileTail] = {}
+        self._looked = float("-inf")
+        self._rounds = 0
+        name = config.name or ", ".join(map(str, config.paths))
+        self.status = Status(f"file {name}")
+
+    def run(self) -> None:
+        """Read until the end; on a supervised thread."""
+        while not self._stopping.is_set():
+            if not self.poll():
+                self._clock.wait(self._stopping, POLL)
+        for tail in self._tails.values():
+            tail.close()
+
+    def poll(self) -> bool:
+        """Read a block of each file; whether there was anything."""
+        now = self._clock.monotonic()
+        if now - self._looked >= _LOOK_FOR_FILES:
+            self._looked = now
+            self._find()
+        busy = False
+        for path, tail in list(self._tails.items()):
+            read = tail.read(now)
+            if read is not None:
+                busy = busy or bool(read.lines)
+                self._hand_over(path, tail, read)
+        self._report()
+        return busy
+
+    def _find(self) -> None:
+        """Start to follow files that are named, or that a pattern finds. Those that a pattern finds later are new."""
+        later = self._rounds > 0
+        self._rounds += 1
+        for path in self._config.paths:
+            pattern = glob.has_magic(str(path))
+            found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) if pattern else [path]
+            for each in found:
+                if each not in self._tails:
+                    start = "beginning" if pattern and later else self._config.start
+                    self._tails[each] = FileTail(each, start, self._stored.get(str(each)))
+
+    def _hand_over(self, path: Path, tail: FileTail, read: Read) -> None:
+        chunk = Chunk(self._source(path, tail), read.lines, self._clock.now().timestamp(), read.start, read.after)
+        while not self._stopping.is_set() and not self._buffer.put(chunk, _WAIT):
+            pass
+
+    def _source(self, path: Path, tail: FileTail) -> Source:
+        trust = self._config.trust or ("claimed" if tail.world_writable else "local")
+        return Source(name=str(path), trust=Trust(trust), format=self._config.format)
+
+    def _report(self) -> None:
+        self.status.entries = [
+            {
+                "source": str(path),
+                "state": "reading" if tail.is_open else tail.trouble or "not there yet",
+                "bytes_behind": tail.behind,
+            }
+            for path, tail in self._tails.items()
+        ]
+        troubled = [f"{path} {tail.trouble}" for path, tail in self._tails.items() if tail.trouble]
+        if not any(tail.is_open for tail in self._tails.values()):
+            names = ", ".join(map(str, self._config.paths))
+            cure = "run as root or in the group adm" if troubled else "name the logs in log_pipeline.sources"
+            self.status.trouble = f"no readable log among {names}: {cure}"
+        else:
+            cure = "; run as root or in the group adm, or leave the file out"
+            self.status.trouble = ", ".join(troubled) + cure if troubled else ""

@@ -1,0 +1,162 @@
+"""From hits to alerts: keys, thresholds, observables, ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import attrs
+
+from ironpost_core.alerts import Alert, Key, Observable, canonical_address, deterministic_id
+from ironpost_core.settings import Duration
+from ironpost_logpipe.chunks import Chunk
+from ironpost_logpipe.event import Event, getter, is_field
+from ironpost_logpipe.matcher import Hit
+from ironpost_logpipe.rules import OBSERVABLE_GROUPS, Rule
+from ironpost_logpipe.thresholds import Burst, Windows
+from ironpost_logpipe.times import TimeReader
+
+_ADDRESSES = frozenset(("source_ip", "destination_ip"))
+_CACHED_ADDRESSES = 65_536
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = 253_402_300_799.0  # the end of the year 9999
+
+
+class Judge:
+    """Decides which hits become alerts. Its state is `windows`; all else is a function of the lines.
+
+    Args:
+        windows: the counters.
+        times: reads the lines' own times.
+    """
+
+    def __init__(self, windows: Windows, times: TimeReader) -> None:
+        self.windows = windows
+        self._times = times
+        self._addresses: dict[bytes, str | None] = {}
+
+    def refresh(self) -> None:
+        """To be called before each batch."""
+        self._times.refresh()
+
+    def alert(self, hit: Hit, chunk: Chunk) -> Alert | None:
+        """The alert that this hit raises, if any."""
+        document = hit.rule.document
+        if document.status == "test":
+            return None
+        key = self._key(hit)
+        if key is None:
+            return None
+        time = self._time(hit.event, chunk)
+        threshold = document.threshold
+        if threshold is None:
+            burst: Burst | None = Burst(1, time, time)
+        else:
+            window = (document.id, chunk.source.trust.value, key)
+            burst = self.windows.add(window, time, threshold.count, threshold.timeframe)
+        return None if burst is None else self._raise(hit, chunk, key, burst)
+
+    def _time(self, event: Event, chunk: Chunk) -> float:
+        """The line's own time for what is read again; else, and when it has none, that of its arrival."""
+        if chunk.source.live or not event.stamp:
+            return chunk.arrived
+        time = self._times.read(event.stamp)
+        return chunk.arrived if time is None or not 0 <= time <= _LATEST else time
+
+    def _key(self, hit: Hit) -> tuple[bytes, ...] | None:
+        """The values of the threshold's key; None when one is missing or is no address where it must be one."""
+        values = []
+        for name in hit.rule.keys:
+            value = hit.captures.get(name)
+            if value is None and name not in hit.rule.detection.groups and is_field(name):
+                value = getter(name)(hit.event)
+            if value is not None and name in _ADDRESSES:
+                address = self._address(value)
+                value = None if address is None else address.encode("ascii")
+            if value is None:
+                return None
+            values.append(value)
+        return tuple(values)
+
+    def _address(self, text: bytes) -> str | None:
+        try:
+            return self._addresses[text]
+        except KeyError:
+            if len(self._addresses) >= _CACHED_ADDRESSES:
+                self._addresses.clear()
+            found = self._addresses[text] = address_in(text)
+            return found
+
+    def _raise(self, hit: Hit, chunk: Chunk, key: tuple[bytes, ...], burst: Burst) -> Alert:
+        document = hit.rule.document
+        observables = self._observables(hit, chunk)
+        alert = Alert(
+            rule=document.id,
+            title=document.title,
+            severity=document.severity,
+            time=_moment(burst.last),
+            host=_host(hit, chunk),
+            message=_message(hit.rule, burst, observables),
+            count=burst.count,
+            first_seen=_moment(min(burst.first, burst.last)),
+            last_seen=_moment(burst.last),
+            tags=document.tags,
+            evidence=(hit.event.raw,),
+            observables=observables,
+        )
+        if chunk.after is None:
+            return alert
+        start = chunk.offset(hit.line)
+        # Only the bytes up to this line, or the id would depend on how far the file had grown when it was read.
+        head = chunk.after.head[: start + len(chunk.lines[hit.line])]
+        return attrs.evolve(alert, id=deterministic_id(document.id, *key, head, start, hit.event.raw))
+
+    def _observables(self, hit: Hit, chunk: Chunk) -> tuple[Observable, ...]:
+        found: dict[Key, Observable] = {}
+        for name, value in hit.captures.items():
+            kind = OBSERVABLE_GROUPS.get(name)
+            if kind is None:
+                continue
+            text = self._address(value) if name in _ADDRESSES else value.decode("utf-8", "backslashreplace")
+            _note(found, lambda kind=kind, text=text: Observable(kind, text or "", chunk.source.trust))  # type: ignore[misc]
+        if hit.event.app and Key.PROCESS not in found:
+            app = hit.event.app.decode("utf-8", "backslashreplace")
+            _note(found, lambda: Observable(Key.PROCESS, app, chunk.source.trust))
+        found |= {observable.key: observable for observable in chunk.source.observables}
+        return tuple(found.values())
+
+
+def _note(found: dict[Key, Observable], make: Callable[[], Observable]) -> None:
+    """Add an observable, unless its text is none: an empty user, a host name for an address, a port of 0."""
+    try:
+        observable = make()
+    except ValueError:
+        return
+    found[observable.key] = observable
+
+
+def address_in(text: bytes) -> str | None:
+    """The address that a captured text is, in its canonical form; None for anything else, names among them."""
+    try:
+        return canonical_address(text.decode("ascii"))
+    except ValueError:
+        return None
+
+
+def _moment(seconds: float) -> datetime:
+    return _EPOCH + timedelta(seconds=seconds)
+
+
+def _host(hit: Hit, chunk: Chunk) -> str:
+    """For what came over the network, the host that the line names, else the sender; files are this host's."""
+    if not chunk.senders:
+        return ""
+    return hit.event.host.decode("utf-8", "backslashreplace")[:255] or chunk.senders[hit.line]
+
+
+def _message(rule: Rule, burst: Burst, observables: tuple[Observable, ...]) -> str:
+    about = ", ".join(f"{observable.key} {observable.value}" for observable in observables)
+    if burst.count == 1:
+        return about
+    span = Duration(round(abs(burst.last - burst.first)))
+    return f"{burst.count} events in {span}: {about}" if about else f"{burst.count} events in {span}"

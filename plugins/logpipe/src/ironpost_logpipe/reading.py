@@ -1,0 +1,26 @@
+"""What the metrics say, read together so that the book of lines is in balance at every scrape."""
+
+from __future__ import annotations
+
+from ironpost_core import metrics as catalogue
+from ironpost_core.instruments import Reading
+from ironpost_logpipe.buffer import Tally
+
+
+def reading(tally: Tally, *, rules: int, evictions: int, socket_drops: int) -> Reading:
+    """Everything but the histogram, which is an instrument."""
+    errors: dict[tuple[str, ...], float] = {
+        (format_,): float(tally.parse_errors.get(format_, 0)) for format_ in catalogue.PARSER_FORMATS
+    }
+    return {
+        catalogue.LOG_PIPELINE_LOGS_COLLECTED_TOTAL: float(tally.collected),
+        catalogue.LOG_PIPELINE_LOGS_PROCESSED_TOTAL: float(tally.processed),
+        catalogue.LOG_PIPELINE_PARSE_ERRORS_TOTAL: errors,
+        catalogue.LOG_PIPELINE_LOGS_DROPPED_TOTAL: float(tally.dropped),
+        catalogue.LOG_PIPELINE_BUFFER_SIZE: float(tally.buffered),
+        catalogue.LOG_PIPELINE_RULE_MATCHES_TOTAL: float(tally.matches),
+        catalogue.LOG_PIPELINE_ALERTS_SENT_TOTAL: float(tally.alerts),
+        catalogue.LOG_PIPELINE_RULES_LOADED: float(rules),
+        catalogue.LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL: float(evictions),
+        catalogue.LOG_PIPELINE_SOCKET_DROPS_TOTAL: float(socket_drops),
+    }

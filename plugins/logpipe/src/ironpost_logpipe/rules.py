@@ -1,0 +1,216 @@
+"""A rule as it is written, and as it works: compiled, checked, with overrides applied."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from typing import Literal as Choice
+from typing import TypeAlias
+
+import attrs
+
+from ironpost_core.alerts import Key, Severity
+from ironpost_core.errors import Problem
+from ironpost_core.settings import Duration, between, each, matches, non_empty, setting
+from ironpost_core.wording import did_you_mean
+from ironpost_logpipe.conditions import (
+    Compiled,
+    Condition,
+    PatternError,
+    compile_all,
+    source_pattern_fault,
+)
+from ironpost_logpipe.event import FIELDS, is_field
+
+Status: TypeAlias = Choice["enabled", "disabled", "test"]
+MAX_COUNT = 10_000
+#: Named groups that become observables. Containers are not among them: who writes a log line must not choose which
+#: container it accuses.
+OBSERVABLE_GROUPS = {
+    key.value: key
+    for key in (
+        *(Key.SOURCE_IP, Key.DESTINATION_IP, Key.DESTINATION_PORT, Key.USER, Key.PROCESS, Key.FILE),
+        *(Key.PACKAGE, Key.VULNERABILITY),
+    )
+}
+_FORBIDDEN_GROUPS = frozenset((Key.CONTAINER_ID.value, Key.CONTAINER_NAME.value, Key.IMAGE.value))
+
+
+@attrs.frozen(kw_only=True)
+class Threshold:
+    """How many events with the same key make an alert."""
+
+    by: tuple[str, ...] | str = setting(default=(), help="Fields or named groups that make the key.")
+    field: str | None = setting(default=None, help="The first design's name for a single `by`.")
+    count: int = setting(help="How many events fire.", check=between(1, MAX_COUNT))
+    timeframe: Duration = setting(help="The sliding window they must lie in.", check=between(0.001, 31 * 86400))
+
+    def __attrs_post_init__(self) -> None:
+        if self.by and self.field is not None:
+            raise ValueError("give `by` or `field`, not both: they mean the same")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What the key is made of."""
+        if self.field is not None:
+            return (self.field,)
+        return (self.by,) if isinstance(self.by, str) else self.by
+
+
+@attrs.frozen(kw_only=True)
+class Detection:
+    """What a rule looks for."""
+
+    conditions: tuple[Condition, ...] = setting(help="Conditions that must all hold.", check=non_empty())
+
+
+@attrs.frozen(kw_only=True)
+class Injection:
+    """A line in which an attacker chose a part of the text, and the only source that may come of it."""
+
+    line: str = setting(help="The line.")
+    source_ip: str | None = setting(default=None, help="The true source; left out: the rule must not accuse anyone.")
+
+
+@attrs.frozen(kw_only=True)
+class Examples:
+    """A rule's own tests, run by `ironpost rules test`."""
+
+    match: tuple[str, ...] = setting(default=(), help="Lines that it must match.")
+    no_match: tuple[str, ...] = setting(default=(), help="Lines that it must not match.")
+    injection: tuple[Injection, ...] = setting(default=(), help="Attacks on the rule.")
+
+
+@attrs.frozen(kw_only=True)
+class RuleDocument:
+    """One YAML document: a rule as its author writes it."""
+
+    id: str = setting(
+        help="Unique, lower case with dashes.",
+        check=matches("lower-case words joined by dashes", r"[a-z0-9]+(-[a-z0-9]+)*"),
+    )
+    title: str = setting(help="What it means, in a line for people.", check=non_empty())
+    description: str = setting(default="", help="What it looks for and why that matters.")
+    severity: Severity = setting(help="How bad a hit is.")
+    status: Status = setting(default="enabled", help="`test` evaluates and counts, but raises nothing.")
+    detection: Detection = setting(help="What it looks for.")
+    threshold: Threshold | None = setting(default=None, help="How often it takes to raise an alert; none: each time.")
+    tags: tuple[str, ...] = setting(default=(), help="Such as attack.t1110.001.", check=each(non_empty()))
+    tests: Examples = setting(factory=Examples, help="Lines that show what it does.")
+
+
+@attrs.frozen(kw_only=True)
+class ThresholdChange:
+    """What an override changes of a threshold."""
+
+    count: int | None = setting(default=None, help="How many events fire.", check=between(1, MAX_COUNT))
+    timeframe: Duration | None = setting(
+        default=None, help="The sliding window they must lie in.", check=between(0.001, 31 * 86400)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Override:
+    """A change to rules that are not yours to edit."""
+
+    rule: str = setting(help="Which rules: an id, or a pattern with * and ?.", check=non_empty(), example="ssh-*")
+    status: Status | None = setting(default=None, help="The status they get.")
+    severity: Severity | None = setting(default=None, help="The severity they get.")
+    threshold: ThresholdChange | None = setting(default=None, help="What changes in their thresholds.")
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Rule:
+    """A rule that works.
+
+    Attributes:
+        document: as written, overrides applied.
+        detection: compiled.
+        keys: the fields or groups of the threshold's key.
+        origin: the file it is from, line included.
+        overridden: the patterns of the overrides that changed it.
+    """
+
+    document: RuleDocument
+    detection: Compiled
+    keys: tuple[str, ...] = ()
+    origin: str = ""
+    overridden: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The rule's id."""
+        return self.document.id
+
+
+class RuleFault(ValueError):  # noqa: N818 - it becomes a Problem, and is no error of its own
+    """A rule that is well-formed and still can't work; `at` is the key path of the trouble."""
+
+    def __init__(self, at: tuple[str | int, ...], what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.at = at
+        self.what = what
+        self.remedy = remedy
+
+
+def compile_rule(document: RuleDocument, origin: str = "") -> Rule:
+    """Compile and check one rule.
+
+    Raises:
+        RuleFault: a pattern, group or key that can't work, or is not safe.
+    """
+    at = ("detection", "conditions")
+    try:
+        detection = compile_all(document.detection.conditions)
+    except PatternError as error:
+        raise RuleFault(at, f"a regex that RE2 does not take: {error}", "it has no look-around, no \\1") from None
+    if forbidden := sorted(detection.groups & _FORBIDDEN_GROUPS):
+        raise RuleFault(at, f"a pattern catches {forbidden[0]}", "only the source says that, never a message")
+    for pattern in detection.patterns:
+        fault = source_pattern_fault(pattern) if b"source_ip" in pattern.groupindex else ""
+        if fault:
+            raise RuleFault(at, fault, f"the pattern is {pattern.pattern.decode('utf-8', 'replace')}")
+    keys = document.threshold.keys if document.threshold else ()
+    for key in keys:
+        if key not in detection.groups and not is_field(key):
+            hint = did_you_mean(key, [*detection.groups, *FIELDS])
+            raise RuleFault(("threshold",), f"{key!r} is neither a field nor a named group of this rule", hint)
+    return Rule(document=document, detection=detection, keys=keys, origin=origin)
+
+
+def apply_overrides(rule: Rule, overrides: Sequence[Override]) -> Rule:
+    """The rule as the operator wants it; later overrides win."""
+    document, used = rule.document, []
+    for override in overrides:
+        if not fnmatch.fnmatchcase(rule.id, override.rule):
+            continue
+        used.append(override.rule)
+        threshold = document.threshold
+        if threshold is not None and override.threshold is not None:
+            change = override.threshold
+            threshold = attrs.evolve(
+                threshold,
+                count=threshold.count if change.count is None else change.count,
+                timeframe=threshold.timeframe if change.timeframe is None else change.timeframe,
+            )
+        document = attrs.evolve(
+            document,
+            status=override.status or document.status,
+            severity=override.severity or document.severity,
+            threshold=threshold,
+        )
+    return attrs.evolve(rule, document=document, overridden=tuple(used)) if used else rule
+
+
+def idle_overrides(rules: Sequence[Rule], overrides: Sequence[Override]) -> list[Problem]:
+    """Overrides that no rule is changed by: most likely a misspelt id."""
+    ids = [rule.id for rule in rules]
+    return [
+        Problem(
+            where=f"log_pipeline.override[{index}].rule",
+            what=f"no rule is named {override.rule!r}",
+            remedy=did_you_mean(override.rule, ids),
+        )
+        for index, override in enumerate(overrides)
+        if not fnmatch.filter(ids, override.rule)
+    ]

@@ -1,0 +1,174 @@
+"""The log pipeline put together: sources, buffer, matcher thread, and what is said about them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from ironpost_core import metrics as catalogue
+from ironpost_core.errors import PluginError, Problem, RuleError
+from ironpost_core.hookspecs import Context, Health, State
+from ironpost_core.instruments import Reading
+from ironpost_logpipe.buffer import Buffer
+from ironpost_logpipe.config import FileSource, LogPipelineConfig, StdinSource, SyslogSource, sources_of
+from ironpost_logpipe.files import FileReader
+from ironpost_logpipe.judge import Judge
+from ironpost_logpipe.matcher import Matcher
+from ironpost_logpipe.patterns import PatternError
+from ironpost_logpipe.pipeline import Pipeline
+from ironpost_logpipe.reading import reading
+from ironpost_logpipe.rulefiles import Loaded, load_rules
+from ironpost_logpipe.rules import Rule
+from ironpost_logpipe.stdin import StdinReader
+from ironpost_logpipe.thresholds import Windows
+from ironpost_logpipe.times import TimeReader
+from ironpost_logpipe.udp import UdpListener
+
+Reader: TypeAlias = FileReader | StdinReader | UdpListener
+_STOP_TIME = 2.0
+_NAMED_PROBLEMS = 3
+
+
+class Service:
+    """One running log pipeline."""
+
+    def __init__(self, context: Context[LogPipelineConfig]) -> None:
+        config = context.config
+        self._context = context
+        self._log: logging.Logger = context.log
+        self._windows = Windows(config.threshold_keys)
+        self._buffer = Buffer(config.buffer_capacity, config.buffer_size, config.drop_policy)
+        clock = context.clock
+        self._pipeline = Pipeline(
+            buffer=self._buffer,
+            judge=Judge(self._windows, TimeReader(lambda: clock.now().timestamp())),
+            publisher=context.alerts,
+            clock=clock,
+            stopping=context.stopping,
+            log=context.log,
+            observe=context.metrics.histogram(catalogue.LOG_PIPELINE_PROCESSING_DURATION_SECONDS).observe,
+        )
+        self._loaded = Loaded(())
+        self._matcher = self._pipeline.matcher
+        self._readers: list[Reader] = []
+        self._running = False
+
+    def start(self) -> None:
+        """Load rules, take up the last checkpoint, spawn the threads.
+
+        Raises:
+            PluginError: the rules together can't be compiled.
+        """
+        config = self._context.config
+        self._loaded = load_rules(config.rule_dirs, config.packs, config.override)
+        for problem in self._loaded.problems:
+            self._log.error("%s", problem)
+        self._matcher = self._pipeline.matcher = self._compiled(self._loaded)
+        self._set_batches(config)
+        self._pipeline.restore()
+        self._context.metrics.read_with(self.reading)
+        self._readers = [self._reader(source) for source in sources_of(config)]
+        self._running = True
+        self._context.spawn("matcher", self._pipeline.run)
+        for number, reader in enumerate(self._readers):
+            self._context.spawn(f"source-{number}", reader.run)
+
+    def _reader(self, source: FileSource | SyslogSource | StdinSource) -> Reader:
+        buffer, clock, stopping = self._buffer, self._context.clock, self._context.stopping
+        if isinstance(source, FileSource):
+            stored = self._pipeline.known_positions()
+            return FileReader(source, buffer=buffer, clock=clock, stopping=stopping, stored=stored)
+        if isinstance(source, StdinSource):
+            return StdinReader(source, buffer=buffer, clock=clock, stopping=stopping)
+        return UdpListener(source, buffer=buffer, clock=clock, stopping=stopping, log=self._log)
+
+    def _compiled(self, loaded: Loaded) -> Matcher:
+        try:
+            return Matcher(loaded.rules)
+        except PatternError as error:
+            raise PluginError(
+                self._context.name, f"the rules can't be used together: {error}", "disable some"
+            ) from None
+
+    def _set_batches(self, config: LogPipelineConfig) -> None:
+        self._pipeline.batch_size = config.batch_size
+        self._pipeline.flush_interval = config.flush_interval
+
+    def reload(self, config: LogPipelineConfig) -> int:
+        """Take over another configuration and the rule files as they are now; how many rules are in force.
+
+        Raises:
+            PluginError: the sources changed.
+            RuleError: a rule file is broken that was not broken before; nothing changes then.
+        """
+        if sources_of(config) != sources_of(self._context.config):
+            what = "log_pipeline.sources can't change while it runs"
+            raise PluginError(self._context.name, what, "restart ironpost, or undo that change")
+        loaded = load_rules(config.rule_dirs, config.packs, config.override)
+        known = set(map(str, self._loaded.problems))
+        fresh = [problem for problem in loaded.problems if str(problem) not in known]
+        if fresh:
+            raise RuleError(fresh)
+        matcher = self._compiled(loaded)
+        same = _unchanged(self._loaded.rules, loaded.rules)
+        self._buffer.resize(config.buffer_capacity, config.buffer_size, config.drop_policy)
+        self._set_batches(config)
+        self._pipeline.exchange(matcher, same, config.threshold_keys)
+        self._loaded, self._matcher = loaded, matcher
+        return len(matcher.rules)
+
+    def stop(self) -> None:
+        """Wait for the matcher's last checkpoint."""
+        if self._running and not self._pipeline.finished.wait(_STOP_TIME):
+            self._log.warning("the matcher did not end in time; what it did last is done again at the next start")
+
+    def reading(self) -> Reading:
+        """For the metrics."""
+        drops = sum(reader.socket_drops for reader in self._readers if isinstance(reader, UdpListener))
+        return reading(
+            self._buffer.tally(),
+            rules=len(self._matcher.rules),
+            evictions=self._windows.evictions,
+            socket_drops=drops,
+        )
+
+    def health(self) -> Health:
+        """How it is, from what the threads noted last."""
+        troubles = [reader.status.trouble for reader in self._readers if reader.status.trouble]
+        troubles += _rule_troubles(self._loaded.problems)
+        if not self._matcher.rules:
+            troubles.append("no rule is in force: see log_pipeline.packs and rule_dirs")
+        return Health(State.DEGRADED if troubles else State.HEALTHY, "; ".join(troubles), details=self._details())
+
+    def _details(self) -> dict[str, Any]:
+        positions = self._pipeline.known_positions()
+        entries = [dict(entry) for reader in self._readers for entry in reader.status.entries]
+        for entry in entries:
+            position = positions.get(entry["source"])
+            if position is not None:
+                entry["position"] = position.offset
+        tally = self._buffer.tally()
+        return {
+            "sources": entries,
+            "rules": {
+                "in_force": len(self._matcher.rules),
+                "files": self._loaded.files,
+                "broken": [str(problem) for problem in self._loaded.problems],
+                "evaluated_on_every_line": [rule.id for rule in self._matcher.unfiltered],
+            },
+            "threshold_keys": len(self._windows),
+            "alerts_refused": tally.refused,
+        }
+
+
+def _rule_troubles(problems: Sequence[Problem]) -> list[str]:
+    named = [str(problem) for problem in problems[:_NAMED_PROBLEMS]]
+    more = len(problems) - len(named)
+    return [*named, f"{more} more problems in rules"] if more > 0 else named
+
+
+def _unchanged(before: Sequence[Rule], after: Sequence[Rule]) -> frozenset[str]:
+    """The rules that count as they did, so that their windows stay valid."""
+    old = {rule.id: (rule.keys, rule.document.threshold) for rule in before}
+    return frozenset(rule.id for rule in after if old.get(rule.id) == (rule.keys, rule.document.threshold))

@@ -1,0 +1,87 @@
+"""From the time as a log line writes it to seconds since 1970.
+
+RFC 3164 times (``Nov  3 10:00:00``) have neither year nor zone. The zone is the reader's. The year is the latest that
+does not put the line more than a day after today: in January, December is last year's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"), 1
+    )
+}
+_CACHED_MINUTES = 4096
+_TOLERANCE = timedelta(days=1)
+
+
+class TimeReader:
+    """Reads times; keeps the minutes it has seen, since lines come in the order of time.
+
+    Args:
+        now: the wall time, in seconds since 1970.
+        zone: the zone of times that name none; None for the machine's.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time, zone: tzinfo | None = None) -> None:
+        self._now = now
+        self._zone = zone
+        self._minutes: dict[bytes, float | None] = {}
+        self._latest: datetime | None = None
+
+    def refresh(self) -> None:
+        """Look at the clock; to be called now and then (each batch). Only the day matters, so the cache lives a day."""
+        today = datetime.fromtimestamp(self._now(), self._zone or UTC).replace(tzinfo=None)
+        latest = today.replace(hour=0, minute=0, second=0, microsecond=0) + 2 * _TOLERANCE
+        if latest != self._latest:
+            self._latest = latest
+            self._minutes.clear()
+
+    def read(self, stamp: bytes) -> float | None:
+        """Seconds since 1970, or None for a text that is no time."""
+        if self._latest is None:
+            self.refresh()
+        try:
+            if stamp[:1].isdigit():
+                return self._seconds(datetime.fromisoformat(stamp.decode("ascii")))
+            base = self._minute(stamp[:-3])
+            second = stamp[-2:]
+            return None if base is None or not second.isdigit() or second > b"60" else base + int(second)
+        except (ValueError, OverflowError, OSError):
+            return None  # a text in the place of a time: the caller takes the time of arrival
+
+    def _minute(self, text: bytes) -> float | None:
+        """Seconds for ``Nov  3 10:00``."""
+        try:
+            return self._minutes[text]
+        except KeyError:
+            if len(self._minutes) >= _CACHED_MINUTES:
+                self._minutes.clear()
+            found = self._minutes[text] = self._bsd(text)
+            return found
+
+    def _bsd(self, text: bytes) -> float | None:
+        parts = text.split()
+        if self._latest is None or len(parts) != 3 or parts[0] not in _MONTHS:
+            return None
+        hour, _, minute = parts[2].partition(b":")
+        for year in range(self._latest.year, self._latest.year - 9, -1):  # nine: 29 February needs up to eight
+            try:
+                moment = datetime(year, _MONTHS[parts[0]], int(parts[1]), int(hour), int(minute))  # noqa: DTZ001
+            except ValueError:
+                if int(parts[1]) == 29 and parts[0] == b"Feb":
+                    continue
+                return None
+            if moment < self._latest:
+                return self._seconds(moment)
+        return None
+
+    def _seconds(self, moment: datetime) -> float:
+        if moment.tzinfo is None and self._zone is not None:
+            moment = moment.replace(tzinfo=self._zone)
+        return moment.timestamp()
