@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import reprlib
 import time
 import traceback
 from collections import OrderedDict
@@ -77,7 +78,7 @@ def message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:  # noqa: BLE001 - the stated boundary: any object may be an argument, and the record is shown still
-        return f"{record.msg!r} with arguments that do not fit: {record.args!r:.500}"
+        return f"{reprlib.repr(record.msg)} with arguments that do not fit: {reprlib.repr(record.args)}"
 
 
 def traceback_of(record: logging.LogRecord) -> list[str]:
