@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import json
 import logging
@@ -420,3 +421,44 @@ def test_a_group_that_is_not_there_is_refused_with_a_cure(path: Path) -> None:
     with pytest.raises(ConfigError, match=r"general\.control_group: there is no group 'no-such-group'"):
         ControlServer(path, echo, deadline_of=lambda _: 1.0, group="no-such-group", log=log).start()
     assert not path.exists()
+
+
+def test_trouble_with_accepting_is_survived(
+    path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accept, start = socket.socket.accept, threading.Thread.start
+    troubles = iter([True])
+    no_threads = iter([True])
+
+    def failing(listener: socket.socket) -> Any:
+        if next(troubles, False):
+            raise OSError(errno.EMFILE, "too many open files")
+        return accept(listener)
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "ironpost-control-client" and next(no_threads, False):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(socket.socket, "accept", failing)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    serve(echo)
+    with pytest.raises(ActionError, match=r"without an answer|broke"):
+        call(path, "status")
+    assert call(path, "status") == ["status", {}]
+    assert "too many open files" in caplog.text
+    assert "can't start new thread" in caplog.text
+
+
+def test_a_deadline_that_can_not_be_told_is_one_clients_trouble(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def deadline_of(name: str) -> float:
+        raise KeyError(name)
+
+    server = ControlServer(path, echo, deadline_of=deadline_of, log=log)
+    server.start()
+    try:
+        with pytest.raises(ActionError, match=r"without an answer|broke"):
+            call(path, "status")
+    finally:
+        server.stop(PATIENCE)
+    assert "KeyError: 'status'" in caplog.text

@@ -131,6 +131,19 @@ def test_tls_serves_and_drops_who_does_not_finish_the_handshake(serve: Serve, ce
     assert client.status("/metrics") == 200
 
 
+def test_stop_drops_handshakes_and_idle_connections(serve: Serve, certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    context = ssl.create_default_context(cafile=str(cert))
+    client = serve(tls=context, tls_cert=cert, tls_key=key)
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(client.opened()) for _ in range(3)]
+        idle = stack.enter_context(contextlib.closing(client.connection()))
+        idle.connect()
+        assert client.status("/metrics") == 200
+        assert client.server.stop(PATIENCE)
+        assert {read_all(connection) for connection in held} == {b""}
+
+
 def test_old_tls_is_refused(serve: Serve, certificate: tuple[Path, Path]) -> None:
     cert, key = certificate
     context = ssl.create_default_context(cafile=str(cert))

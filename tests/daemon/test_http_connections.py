@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import socket
 import threading
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -140,3 +145,33 @@ def test_pipelined_requests_are_answered_in_order(serve: Serve) -> None:
     answer = serve().raw(request * 40 + last)
     assert answer.count(b"HTTP/1.1 200") == 40
     assert answer.count(b"HTTP/1.1 404") == 1
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ECONNABORTED])
+def test_a_failing_accept_is_survived(serve: Serve, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    accept = BaseSelectorEventLoop.sock_accept
+    failures = iter([True])
+
+    async def failing(loop: BaseSelectorEventLoop, listener: socket.socket) -> Any:
+        if next(failures, False):
+            raise OSError(number, os.strerror(number))
+        return await accept(loop, listener)
+
+    monkeypatch.setattr(BaseSelectorEventLoop, "sock_accept", failing)
+    assert serve(Limits(tick=0.01)).status("/metrics") == 200
+    assert not next(failures, False)
+
+
+def test_when_no_thread_can_be_started_a_scrape_is_told_busy(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = serve()
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "ironpost-http-render":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    answer, body = client.request("/metrics")
+    assert (answer.status, body) == (503, b"busy: no thread can be started: can't start new thread\n")
+    assert client.status("/health") == 200
