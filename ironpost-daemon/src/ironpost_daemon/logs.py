@@ -123,13 +123,14 @@ class JsonFormatter(logging.Formatter):
         """The line of one record."""
         moment = datetime.fromtimestamp(record.created, UTC)
         message = message_of(record)
-        data: dict[str, Any] = {str(key): _plain(value) for key, value in _fields(record).items()}
-        data |= {
+        data: dict[str, Any] = {
             "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…",
         }
+        fields = {str(key): _plain(value) for key, value in _fields(record).items()}
+        data = data | fields | data  # in this order, and no field takes the place of what is ours
         if trace := traceback_of(record):
             data["traceback"] = trace
         return json.dumps(data)
