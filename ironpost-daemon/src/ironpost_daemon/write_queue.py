@@ -265,9 +265,7 @@ class PluginPublisher:
         if self._counts.pending >= self._queue.capacity and self._queue.is_full(self._counts):
             return False
         filled = _from(alert, self._counts.plugin, alert.host or self._host)
-        body = filled.to_json()
-        body.encode()
-        return self._queue.put_alert(self._counts, filled, body)
+        return self._queue.put_alert(self._counts, filled, filled.to_json())
 
     def checkpoint(self, key: str, value: bytes) -> None:
         """Remember `value` under `key`, with or after every alert published before; nothing happens when closed.
@@ -299,6 +297,7 @@ def _check(alert: Alert) -> None:
     stored = (alert.id, alert.rule, alert.depth)
     if not all(map(isinstance, stored, (str, str, int))):
         raise TypeError(f"published an alert whose id, rule and depth are {stored!r}, expected two texts and a number")
+    (alert.id + alert.rule).encode()
     if not 0 <= alert.depth < 1 << 31:
         raise ValueError(f"an alert's depth can't be {alert.depth}")
 
