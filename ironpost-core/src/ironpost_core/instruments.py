@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import attrs
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, utils
 from prometheus_client.core import Metric
 
 from ironpost_core.metrics import MetricSpec
@@ -41,6 +41,9 @@ Value: TypeAlias = float | HistogramValue | Mapping[tuple[str, ...], float]
 Reading: TypeAlias = Mapping["MetricSpec | str", Value]
 #: Called at each scrape, on a thread of the daemon's; must return within 0.1 s and may raise.
 Reader: TypeAlias = Callable[[], Reading]
+
+
+_go_string: Callable[[float], str] = utils.floatToGoString
 
 
 def _label_values(spec: MetricSpec) -> Iterable[tuple[str, ...]]:
@@ -101,7 +104,8 @@ class Metrics:
     def _typed(self, spec: MetricSpec | str, kind: type[_I]) -> _I:
         instrument = self[spec]
         if not isinstance(instrument, kind):
-            raise TypeError(f"{spec}: a {type(instrument).__name__}, not a {kind.__name__}")
+            name = spec if isinstance(spec, str) else spec.name
+            raise TypeError(f"{name}: a {type(instrument).__name__}, not a {kind.__name__}")
         return instrument
 
     def read_with(self, reader: Reader) -> None:
@@ -144,25 +148,31 @@ def _family(spec: MetricSpec, value: Value) -> Metric:
     family = Metric(base, spec.help, spec.kind)
     if isinstance(value, HistogramValue):
         _add_histogram(family, spec, value)
+    elif spec.kind == "histogram":
+        raise ValueError(f"{spec.name}: a histogram is read as a HistogramValue")
     elif isinstance(value, Mapping):
         values = dict.fromkeys(_label_values(spec), 0.0)
         if value.keys() - values.keys():
             raise ValueError(f"{spec.name}: read with label values that its spec does not name")
         values.update(value)
         for labels, number in values.items():
-            family.add_sample(spec.full_name, dict(zip(spec.labels, labels, strict=True)), number)
-    elif spec.labels or spec.kind == "histogram":
-        raise ValueError(f"{spec.name}: read as one number, but its spec is a {spec.kind} with labels or buckets")
+            family.add_sample(spec.full_name, dict(zip(spec.labels, labels, strict=True)), float(number))
+    elif spec.labels:
+        raise ValueError(f"{spec.name}: read as one number, but its spec has labels")
     else:
         family.add_sample(spec.full_name, {}, float(value))
     return family
 
 
 def _add_histogram(family: Metric, spec: MetricSpec, value: HistogramValue) -> None:
-    if len(value.counts) != len(spec.buckets) + 1 or spec.kind != "histogram":
+    if spec.kind != "histogram" or spec.labels:
+        raise ValueError(f"{spec.name}: read as a histogram, but its spec is a {spec.kind} or has labels")
+    if len(value.counts) != len(spec.buckets) + 1:
         raise ValueError(f"{spec.name}: {len(value.counts)} bucket counts, its spec has {len(spec.buckets)} and +Inf")
-    bounds = [*(str(bound) for bound in spec.buckets), "+Inf"]
-    for bound, count in zip(bounds, itertools.accumulate(value.counts), strict=True):
+    counts = [float(count) for count in value.counts]
+    # The same text for a bound as prometheus_client writes, so that reader and instrument give the same series.
+    bounds = [*map(_go_string, spec.buckets), "+Inf"]
+    for bound, count in zip(bounds, itertools.accumulate(counts), strict=True):
         family.add_sample(f"{spec.full_name}_bucket", {"le": bound}, count)
-    family.add_sample(f"{spec.full_name}_count", {}, sum(value.counts))
-    family.add_sample(f"{spec.full_name}_sum", {}, value.sum)
+    family.add_sample(f"{spec.full_name}_count", {}, sum(counts))
+    family.add_sample(f"{spec.full_name}_sum", {}, float(value.sum))

@@ -6,14 +6,15 @@ Imports nothing but attrs, so that a generator of dashboards or docs can read it
 
 from __future__ import annotations
 
+import math
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PREFIX = "ironpost_"
 
@@ -115,12 +116,20 @@ def _valid_labels(_spec: MetricSpec, _attribute: object, labels: Mapping[str, tu
 def _valid_buckets(spec: MetricSpec, _attribute: object, buckets: tuple[float, ...]) -> None:
     if (spec.kind == "histogram") != bool(buckets):
         raise ValueError("a histogram, and nothing else, names its buckets")
-    if list(buckets) != sorted(set(buckets)):
-        raise ValueError("buckets must rise")
+    if list(buckets) != sorted(set(buckets)) or not all(map(math.isfinite, buckets)):
+        raise ValueError("buckets must rise and be finite; +Inf is added")
 
 
-def _frozen_labels(labels: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-    return MappingProxyType({label: tuple(values) for label, values in labels.items()})
+def _frozen_labels(labels: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
+    frozen = {label: () if isinstance(values, str) else tuple(values) for label, values in labels.items()}
+    for label, values in frozen.items():
+        if isinstance(labels[label], str) or not all(isinstance(value, str) for value in values):
+            raise ValueError(f"label {label!r}: its values are given as a tuple of texts")
+    return MappingProxyType(frozen)
+
+
+def _floats(buckets: Iterable[float]) -> tuple[float, ...]:
+    return tuple(float(bound) for bound in buckets)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -145,7 +154,7 @@ class MetricSpec:
     )
     help: str = attrs.field(validator=attrs.validators.min_len(1))
     labels: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, converter=_frozen_labels, validator=_valid_labels)
-    buckets: tuple[float, ...] = attrs.field(default=(), validator=_valid_buckets)
+    buckets: tuple[float, ...] = attrs.field(default=(), converter=_floats, validator=_valid_buckets)
 
     @property
     def full_name(self) -> str:

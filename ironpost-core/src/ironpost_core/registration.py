@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import attrs
 import pluggy
 
-from ironpost_core.config import Section
+from ironpost_core.config import DAEMON_SECTIONS, KNOWN_SECTIONS, Section
 from ironpost_core.errors import PluginError
 from ironpost_core.hookspecs import CONTRACT, Action, Plugin
 from ironpost_core.metrics import MetricSpec
@@ -27,8 +28,13 @@ class _HookManager(pluggy.PluginManager):
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         if not name.startswith(_HOOK_PREFIX):
             return None
+        hook = getattr(plugin, name)
         inherited = getattr(type(plugin), name, None) is getattr(Plugin, name, plugin)
-        return None if inherited or not callable(getattr(plugin, name)) else {}
+        if inherited or hook is None:
+            return None
+        if not callable(hook) or inspect.iscoroutinefunction(hook):
+            raise pluggy.PluginValidationError(plugin, f"{name} must be a plain method, and None to be without it")
+        return {}
 
 
 @attrs.frozen(kw_only=True)
@@ -80,6 +86,22 @@ def register(name: str, plugin: object) -> Hooks:
         raise PluginError(name, " ".join(str(error).split()), f"the hooks are {hooks}") from error
     bare = Hooks(name=name, plugin=plugin, manager=manager)
     return attrs.evolve(bare, section=_section(bare), metrics=_metrics(bare), actions=_actions(bare))
+
+
+def check_section(plugin: str, section: str) -> None:
+    """Hold a plugin to a section of its own name; for the four it is what `KNOWN_SECTIONS` fixes.
+
+    Raises:
+        PluginError: it is another's.
+    """
+    owner = KNOWN_SECTIONS.get(section)
+    of_the_four = {package.removeprefix("ironpost-plugin-"): name for name, package in KNOWN_SECTIONS.items()}
+    own = of_the_four.get(plugin, plugin)
+    if section == own and section not in {*DAEMON_SECTIONS, *KNOWN_SECTIONS} - {of_the_four.get(plugin)}:
+        return
+    owner = "the daemon" if section in DAEMON_SECTIONS else KNOWN_SECTIONS.get(section)
+    belongs = f"belongs to {owner}" if owner else "is not its own"
+    raise PluginError(plugin, f"it claims section [{section}], which {belongs}", f"name it {own!r}")
 
 
 def _check_contract(name: str, plugin: object) -> None:

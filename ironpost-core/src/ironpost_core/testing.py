@@ -2,7 +2,7 @@
 
 Example::
 
-    with PluginRun(CanaryPlugin, config={"loudness": 3}, folder=tmp_path) as run:
+    with PluginRun(CanaryPlugin, name="canary", config={"loudness": 3}, folder=tmp_path) as run:
         run.deliver(an_alert())
         assert run.metric("canary_songs_total") == 1
         assert [alert.rule for alert in run.alerts] == ["canary-song"]
@@ -26,12 +26,11 @@ from typing import Any
 import attrs
 
 from ironpost_core.alerts import Alert, Key, Observable, Severity, Trust
-from ironpost_core.config import DAEMON_SECTIONS
 from ironpost_core.errors import ConfigError, PluginError
 from ironpost_core.hookspecs import Context, Health
 from ironpost_core.instruments import Metrics
 from ironpost_core.metrics import PREFIX, prefix_of
-from ironpost_core.registration import Hooks, register
+from ironpost_core.registration import Hooks, check_section, register
 from ironpost_core.structure import FAILED, Report, structure
 
 #: Seconds (real ones) after which something that should have happened is given up.
@@ -79,13 +78,17 @@ class CollectingPublisher:
     alerts: list[Alert] = attrs.field(factory=list)
     checkpoints: dict[str, bytes] = attrs.field(factory=dict)
     refuse: bool = False
+    _ids: set[str] = attrs.field(factory=set, init=False, repr=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
     def publish(self, alert: Alert) -> bool:
-        """Keep the alert, unless refusing or one with its id is there already (as the history does)."""
+        """Keep the alert, unless refusing or one with its id was there already (as the history does)."""
         if self.refuse:
             return False
-        if all(known.id != alert.id for known in self.alerts):
-            self.alerts.append(attrs.evolve(alert, plugin=self.plugin, host=alert.host or "test-host"))
+        with self._lock:
+            if alert.id not in self._ids:
+                self._ids.add(alert.id)
+                self.alerts.append(attrs.evolve(alert, plugin=self.plugin, host=alert.host or "test-host"))
         return True
 
     def checkpoint(self, key: str, value: bytes) -> None:
@@ -140,10 +143,11 @@ class PluginRun:
         self._exits = contextlib.ExitStack()
         self._start = start
         self._started = False
+        section = self._section(config or {})
         state_dir = folder or Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="ironpost-test-")))
         self.context: Context[Any] = Context(
             name=name,
-            config=self._section(config or {}),
+            config=section,
             metrics=self.metrics,
             alerts=self.publisher,
             state_dir=state_dir,
@@ -155,7 +159,12 @@ class PluginRun:
 
     def __enter__(self) -> PluginRun:
         if self._start:
-            self.start()
+            try:
+                self.start()
+            except BaseException:
+                with self._exits:
+                    self.stop()
+                raise
         return self
 
     def __exit__(
@@ -180,9 +189,14 @@ class PluginRun:
             PluginError: a thread did not end within 10 s.
         """
         self.context.stopping.set()
-        if self._started:
-            self._started = False
-            self.hooks.call("ironpost_stop")
+        try:
+            if self._started:
+                self._started = False
+                self.hooks.call("ironpost_stop")
+        finally:
+            self._join()
+
+    def _join(self) -> None:
         for thread in self._threads:
             thread.join(PATIENCE)
             if thread.is_alive():
@@ -193,8 +207,14 @@ class PluginRun:
         self.hooks.call("ironpost_alert", alert=alert)
 
     def reload(self, config: Mapping[str, Any]) -> None:
-        """Offer a changed section; what the plugin raises to refuse comes out, and the old one stays."""
+        """Offer a changed section; what the plugin raises to refuse comes out, and the old one stays.
+
+        Raises:
+            PluginError: it has no hook for that; the daemon says "restart needed".
+        """
         fresh = self._section(config)
+        if not self.hooks.has("ironpost_reload"):
+            raise PluginError(self.context.name, "takes no changes while it runs", "implement ironpost_reload")
         self.hooks.call("ironpost_reload", config=fresh)
         self.context.config = fresh
 
@@ -284,16 +304,19 @@ def check_declarations(hooks: Hooks) -> None:
     """Hold what a plugin declares to the rules that the daemon holds it to.
 
     Raises:
-        PluginError: a metric outside its prefix or with open labels, or a section that is not its own.
+        PluginError: a metric outside its prefix, twice or with open labels, or a section that is not its own.
     """
     prefix = f"{prefix_of(hooks.name)}_"
+    names = [series for spec in hooks.metrics for series in spec.series_names()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PluginError(hooks.name, f"two of its metrics export {', '.join(twice)}", "rename one")
     for spec in hooks.metrics:
         if not spec.name.startswith(prefix):
             raise PluginError(hooks.name, f"metric {spec.name}: its name must begin with {prefix}", "rename it")
         if not all(spec.labels.values()):
             raise PluginError(hooks.name, f"metric {spec.name} has a label without values", "name every value")
-    if hooks.section is not None and hooks.section.name in DAEMON_SECTIONS:
-        raise PluginError(hooks.name, f"section [{hooks.section.name}] is the daemon's", f"use {hooks.name!r}")
+    if hooks.section is not None:
+        check_section(hooks.name, hooks.section.name)
 
 
 def an_alert(**changes: Any) -> Alert:

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from ironpost_core import ConfigError, Problem, Section, setting
-from ironpost_core.config import KNOWN_SECTIONS, Loaded, MetricsConfig, load, read_file, section_of
+from ironpost_core import ConfigError, Section, setting
+from ironpost_core.config import Loaded, MetricsConfig, load, read_file, section_of
 from ironpost_core.files import default_folders
 from ironpost_daemon.alerts_config import AlertsConfig
 
@@ -166,16 +166,4 @@ def complete(path: Path | None, loaded: Loaded) -> Configuration:
     values = loaded.values
     return Configuration(
         path=path, loaded=loaded, general=values["general"], metrics=values["metrics"], alerts=values["alerts"]
-    )
-
-
-def may_claim(plugin: str, section: str) -> Problem | None:
-    """Why a plugin may not have a section of this name, or None: its own name, for the four what is fixed."""
-    owner = KNOWN_SECTIONS.get(section)
-    own = owner == f"ironpost-plugin-{plugin}" if owner else section == plugin
-    if own and section not in {daemon.name for daemon in DAEMON}:
-        return None
-    belongs = f"belongs to {owner}" if owner else "is not its own"
-    return Problem(
-        where=section, what=f"plugin {plugin} claims this section, which {belongs}", remedy=f"use {plugin!r}"
     )

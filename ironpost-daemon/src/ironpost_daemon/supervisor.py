@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry
 from ironpost_core import ActionError, ConfigError, Metrics, PluginError, Section
 from ironpost_core.config import DAEMON_SECTIONS, KNOWN_SECTIONS, Loaded
 from ironpost_core.hookspecs import Action
+from ironpost_core.registration import check_section
 from ironpost_core.structure import FAILED, Report, structure
 from ironpost_daemon.calls import describe
-from ironpost_daemon.configuration import may_claim
 from ironpost_daemon.discovery import Candidate
 from ironpost_daemon.exposition import OnFailure, PluginCollector
 from ironpost_daemon.host import STOP_DEADLINE, Events, PluginHost, Services
@@ -66,7 +66,7 @@ class Supervisor:
         assert hooks is not None  # noqa: S101 - load() looked
         try:
             if hooks.section is not None:
-                self._check_section(host.name, hooks.section)
+                check_section(host.name, hooks.section.name)
             register_specs(self._taken, host.name, hooks.metrics)
             host.metrics = Metrics(hooks.metrics)
             collector = PluginCollector(
@@ -78,11 +78,6 @@ class Supervisor:
             host.fail(f"{error.what} ({error.remedy})" if error.remedy else error.what)
         except Exception as error:  # noqa: BLE001 - what one plugin declares may not stop the others
             host.fail(f"what it declares can't be used: {describe(error)}", error)
-
-    def _check_section(self, plugin: str, section: Section[Any]) -> None:
-        problem = may_claim(plugin, section.name)
-        if problem is not None:
-            raise PluginError(plugin, f"section [{section.name}]: {problem.what}", problem.remedy)
 
     def _reader_failed(self, host: PluginHost, name: str, reason: str) -> None:
         host.reader_failed(reason)
