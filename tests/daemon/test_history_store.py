@@ -3,13 +3,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from history_tools import an_alert
 from ironpost_core import ConfigError
 from ironpost_daemon import history_store
 from ironpost_daemon.history_store import CorruptError, connect, move_aside, open_store, suspect_mark
+from ironpost_daemon.write_queue import PluginPublisher, WriteQueue
 
 
 @pytest.fixture
@@ -140,3 +143,18 @@ def test_readers_can_not_write(path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM alerts")
     connection.close()
+
+
+def test_an_sqlite_that_takes_few_values_stores_as_well(path: Path) -> None:
+    store = open_store(path)
+    store.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 200)
+    queue = WriteQueue(1000)
+    alerts = PluginPublisher("p", "web1", queue, lambda plugin, key: None)
+    for number in range(300):
+        alerts.publish(an_alert(number))
+    batch = queue.take(0)
+    assert batch is not None
+    new, last = store.write(batch, datetime(2026, 1, 1, tzinfo=UTC))
+    store.close()
+    assert [alert.id for alert in new] == [f"alert-{number}" for number in range(300)]
+    assert last == 300

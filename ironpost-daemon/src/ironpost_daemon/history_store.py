@@ -47,9 +47,9 @@ _SCHEMA: Final = (
 )
 _INSERT: Final = "INSERT INTO alerts (id, recorded, plugin, rule, severity, depth, body) VALUES "
 _ROW: Final = "(?, ?, ?, ?, ?, ?, ?)"
-#: Rows for one statement. SQLite runs without the GIL from a statement's start to its end, and getting it back while
-#: a plugin is busy takes up to 5 ms: with a statement for each alert a flood is stored at half the speed.
-_GROUPS: Final = (512, 32, 1)
+#: Rows → statement. SQLite runs without the GIL from a statement's start to its end, and getting it back while a plugin
+#: is busy takes up to 5 ms: with a statement for each alert a flood is stored at half the speed.
+_INSERTS: Final = {rows: _INSERT + ", ".join([_ROW] * rows) for rows in (4096, 256, 16, 1)}
 _RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -232,11 +232,12 @@ class Store:
 
     def _insert_all(self, waiting: Sequence[WaitingAlert], recorded: int) -> None:
         begin = 0
-        for size in _GROUPS:
-            while len(waiting) - begin >= size:
+        most = self.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // _ROW.count("?")
+        for size, statement in _INSERTS.items():
+            while size <= most and len(waiting) - begin >= size:
                 group = waiting[begin : begin + size]
                 values = [value for each in group for value in _row(each, recorded)]
-                self.connection.execute(_INSERT + ", ".join([_ROW] * size), values)
+                self.connection.execute(statement, values)
                 begin += size
 
     def _unknown(self, waiting: Sequence[WaitingAlert]) -> list[WaitingAlert]:
