@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from ironpost_core import Alert
 from ironpost_core.metrics import (
@@ -34,6 +34,7 @@ class Accounts:
         self._lives: dict[str, Life] = {}
         self._absolute: list[tuple[Callable[[float], None], Callable[[], int]]] = []
         self._taken: dict[int, int] = {}
+        self._queues: dict[str, Callable[[], int]] = {}
         self._lock = threading.Lock()
 
     def restarted(self, plugin: str) -> None:
@@ -47,8 +48,9 @@ class Accounts:
                 self._known_module(plugin)
             self._lives[plugin] = life
             registered = sum(known is not Life.FAILED for known in self._lives.values())
-        self._metrics.gauge(DAEMON_PLUGIN_UP).labels(plugin).set(life is not Life.FAILED)
-        self._metrics.gauge(DAEMON_PLUGINS_REGISTERED).set(registered)
+            # Under the lock: plugins move side by side, and the last number set must be the latest.
+            self._metrics.gauge(DAEMON_PLUGIN_UP).labels(plugin).set(life is not Life.FAILED)
+            self._metrics.gauge(DAEMON_PLUGINS_REGISTERED).set(registered)
 
     def stored(self, alerts: Sequence[Alert]) -> None:
         """The history has stored new alerts."""
@@ -71,7 +73,7 @@ class Accounts:
     def watch_subscription(self, subscription: Subscription) -> None:
         """Take over a plugin's lag and drops."""
         name = subscription.name
-        self._metrics.gauge(DAEMON_ALERT_QUEUE_SIZE).labels(name).set_function(lambda: subscription.lag)
+        self._queues[name] = lambda: subscription.lag
         self._watch(self._metrics.counter(DAEMON_ALERTS_DROPPED_TOTAL).labels(name).inc, lambda: subscription.dropped)
 
     def watch_sink(self, name: str, subscription: Subscription) -> None:
@@ -93,7 +95,5 @@ class Accounts:
                 self._taken[number] = now
                 if grown > 0:
                     add(grown)
-
-    def lives(self) -> Iterable[tuple[str, Life]]:
-        """Every plugin and where it stands."""
-        return tuple(self._lives.items())
+        for name, lag in list(self._queues.items()):
+            self._metrics.gauge(DAEMON_ALERT_QUEUE_SIZE).labels(name).set(lag())

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from ironpost_core import PluginError
+from ironpost_core.alerts import readable
 
 T = TypeVar("T")
 
@@ -63,6 +64,7 @@ class Calls:
 
         Raises:
             HookHangsError: the hook's earlier call still runs and is not to be shared.
+            PluginError: the system has no thread to give.
         """
         flight = Flight(function, f"ironpost-{self._plugin}-{hook}")
         with self._lock:
@@ -71,8 +73,11 @@ class Calls:
                 if share:
                     return earlier
                 raise HookHangsError(self._plugin, f"{hook} still hangs{standing(earlier.thread)}")
+            try:
+                flight.thread.start()
+            except RuntimeError as error:
+                raise PluginError(self._plugin, f"{hook} was not called: {error}") from error
             self._flights[hook] = flight
-            flight.thread.start()
         return flight
 
     def finish(self, hook: str, flight: Flight[T], deadline: float) -> T:
@@ -87,9 +92,10 @@ class Calls:
             raise HookHangsError(self._plugin, f"{hook} did not return within {deadline:g} s{standing(flight.thread)}")
         try:
             return flight.outcome()
-        except PluginError:
-            raise
         except BaseException as error:
+            # A subclass may come from the plugin and lack what a PluginError has.
+            if type(error) is PluginError and isinstance(error.what, str):
+                raise
             raise PluginError(self._plugin, f"{hook} raised {describe(error)}") from error
 
     def call(self, hook: str, function: Callable[[], T], deadline: float) -> T:
@@ -117,8 +123,14 @@ def _is_plumbing(filename: str) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """An exception as one line with the place where it was raised: ``ValueError: text, at FILE:LINE``."""
-    text = " ".join(str(error).split())[:500]
+    """An exception as one printable line with the place where it was raised: ``ValueError: text, at FILE:LINE``.
+
+    Never raises, whatever the exception does when it is asked for its text.
+    """
+    try:
+        text = readable(" ".join(str(error)[:2000].split()), 500)
+    except BaseException:  # noqa: BLE001 - the stated boundary: __str__ of a plugin's exception may raise anything
+        text = "(asked for its text, it raised)"
     frames = traceback.extract_tb(error.__traceback__)
     place = f", at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"

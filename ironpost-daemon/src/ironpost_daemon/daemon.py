@@ -151,7 +151,7 @@ class Daemon:
         try:
             with self._reloading, self.parts.reload_said():
                 outcome = self._reload()
-        except ConfigError:
+        except Exception:
             self.parts.accounts.reloaded(success=False)
             raise
         for section, what in outcome.items():
@@ -168,7 +168,9 @@ class Daemon:
         rest = tuple(problem for problem in loaded.problems if problem not in of_plugins)
         new = complete(old.path, attrs.evolve(loaded, problems=rest))
         outcome = self._reload_own(old, new) | self.parts.supervisor.reload(loaded, self.parts.services)
-        self._configuration = attrs.evolve(old, loaded=loaded, general=new.general)
+        # What needs a restart stays as it was, so that every later reload says so again.
+        general = attrs.evolve(old.general, log_level=new.general.log_level)
+        self._configuration = attrs.evolve(old, loaded=loaded, general=general)
         return outcome
 
     def _reload_own(self, old: Configuration, new: Configuration) -> dict[str, str]:

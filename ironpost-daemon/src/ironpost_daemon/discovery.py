@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +12,8 @@ import attrs
 
 from ironpost_core.hookspecs import COMMANDS_GROUP, PLUGINS_GROUP
 from ironpost_core.registration import PLUGIN_NAME
+
+log = logging.getLogger("ironpost.daemon")
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +73,7 @@ def settle_names(candidates: Iterable[Candidate], owner_of: str) -> list[Candida
 def _settle(name: str, claimants: Sequence[Candidate], owner: str) -> list[Candidate]:
     if len(claimants) == 1:
         return list(claimants)
-    winners = [claimant for claimant in claimants if _normalised(claimant.distribution) == owner]
+    winners = [claimant for claimant in claimants if _normalised(claimant.distribution) == _normalised(owner)]
     if len(winners) == 1:
         problem = f"the name {name!r} belongs to {owner}; uninstall {{distribution}} or rename its entry point"
         losers = [claimant for claimant in claimants if claimant is not winners[0]]
@@ -86,12 +90,31 @@ def _settle(name: str, claimants: Sequence[Candidate], owner: str) -> list[Candi
 
 
 def _normalised(distribution: str) -> str:
-    return distribution.lower().replace("_", "-").replace(".", "-")
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _entry_points(group: str) -> list[importlib.metadata.EntryPoint]:
+    try:
+        return list(importlib.metadata.entry_points(group=group))
+    except Exception:  # noqa: BLE001 - the stated boundary: one distribution with broken metadata hides no other
+        return _entry_points_one_by_one(group)
+
+
+def _entry_points_one_by_one(group: str) -> list[importlib.metadata.EntryPoint]:
+    found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+    for distribution in importlib.metadata.distributions():
+        try:
+            # The first of a name on the path hides the others, as it does for import.
+            found.setdefault(_normalised(distribution.name), list(distribution.entry_points.select(group=group)))
+        except Exception as error:  # noqa: BLE001 - see _entry_points
+            place = getattr(distribution, "_path", "an unknown place")
+            log.warning("the metadata at %s can't be read (%s); reinstall it", place, type(error).__name__)
+    return [entry_point for entry_points in found.values() for entry_point in entry_points]
 
 
 def find_plugins() -> list[Candidate]:
     """What stands in the group ``ironpost.plugins``, one per name, sorted."""
-    found = [_candidate(entry_point) for entry_point in importlib.metadata.entry_points(group=PLUGINS_GROUP)]
+    found = [_candidate(entry_point) for entry_point in _entry_points(PLUGINS_GROUP)]
     return [
         candidate
         if PLUGIN_NAME.fullmatch(candidate.name) or candidate.problem
@@ -102,5 +125,5 @@ def find_plugins() -> list[Candidate]:
 
 def find_commands() -> list[Candidate]:
     """What stands in the group ``ironpost.commands``, one per name, sorted; nobody owns a name."""
-    found = [_candidate(entry_point) for entry_point in importlib.metadata.entry_points(group=COMMANDS_GROUP)]
+    found = [_candidate(entry_point) for entry_point in _entry_points(COMMANDS_GROUP)]
     return settle_names(found, "")

@@ -5,6 +5,8 @@ Neighbours: `calls` guards each hook, `threads` supervises what it spawns, `supe
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import threading
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from typing import Any, Protocol
 import attrs
 
 from ironpost_core import Alert, Clock, Context, Health, Metrics, PluginError, State
+from ironpost_core.alerts import MAX_MESSAGE, readable
 from ironpost_core.files import ensure_folder
 from ironpost_core.registration import Hooks, register
 from ironpost_daemon.bus import Bus, Subscription
@@ -42,6 +45,12 @@ class Events(Protocol):
 
     def life_changed(self, plugin: str, life: Life) -> None:
         """It moved on."""
+
+    def watch_publisher(self, plugin: str, refused: Callable[[], int]) -> None:
+        """It may publish; `refused` counts the alerts that were not taken."""
+
+    def watch_subscription(self, subscription: Subscription) -> None:
+        """It is subscribed to alerts."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,7 +94,7 @@ class PluginHost:
         self._shown: tuple[State, str] = (State.HEALTHY, "")
         self._restarts = 0
         self._reader_trouble: tuple[float, str] | None = None
-        self._asking: Flight[Any] | None = None
+        self._asking: Flight[Health] | None = None
 
     # -- load ---------------------------------------------------------------------------------------------------
 
@@ -145,16 +154,12 @@ class PluginHost:
         """Begin the start on a thread of its own; returns at once. Does nothing for a failed plugin."""
         if self._life is Life.FAILED or self.hooks is None or self.metrics is None:
             return
-        if not self.enabled:
-            self.disable(self.config)
-            return
         try:
-            run = self._prepare(services, self.hooks, self.metrics)
-            with self._lock:
-                self._run = run
-                self._move(Life.STARTING)
-            self._calls.begin("ironpost_start", lambda: self._start(run))
-        except Exception as error:  # noqa: BLE001 - one plugin that can't be prepared (state folder, hung start) fails alone
+            if self.enabled:
+                self._begin(self._prepare(services, self.hooks, self.metrics))
+            else:
+                self.disable(self.config)
+        except Exception as error:  # noqa: BLE001 - one plugin that can't be prepared (state folder, no thread) fails alone
             self.fail(f"cannot be started: {describe(error)}", error)
 
     def _prepare(self, services: Services, hooks: Hooks, metrics: Metrics) -> _Run:
@@ -165,6 +170,7 @@ class PluginHost:
             self.name, stopping=stopping, clock=services.clock, log=self.log, on_restart=self._thread_restarted
         )
         publisher = services.history.publisher(self.name)
+        self._events.watch_publisher(self.name, lambda: publisher.refused)
         context = Context(
             name=self.name,
             config=self.config,
@@ -180,20 +186,36 @@ class PluginHost:
         if self.handles_alerts:
             handle: Callable[[Alert], None] = lambda alert: hooks.call("ironpost_alert", alert=alert)  # noqa: E731
             subscription = services.bus.subscribe(self.name, handle, not_from=self.name)
+            self._events.watch_subscription(subscription)
         return _Run(context=context, spawner=spawner, publisher=publisher, subscription=subscription)
+
+    def _begin(self, run: _Run) -> None:
+        with self._lock:
+            self._run = run
+            self._move(Life.STARTING)
+        try:
+            self._calls.begin("ironpost_start", lambda: self._start(run))
+        except PluginError:
+            self._revoke(run)
+            raise
 
     def _start(self, run: _Run) -> None:
         assert self.hooks is not None  # noqa: S101 - start() looked
         try:
             self.hooks.call("ironpost_start", context=run.context)
         except BaseException as error:  # noqa: BLE001 - the stated boundary: a start may raise anything
-            if not run.context.stopping.is_set():
+            with self._lock:
+                being_stopped = self._run is not run
+                self._run = None
+            # While it is being stopped, a start may well raise, and stop() sees to the rest.
+            if not being_stopped:
+                run.context.stopping.set()
                 self.fail(f"start raised {describe(error)}", StartError(self.name, error))
-            self._revoke(run)
-            self._call_stop(run, STOP_DEADLINE)
+                self._call_stop(STOP_DEADLINE)
+                self._revoke(run)
             return
         with self._lock:
-            if run.context.stopping.is_set():
+            if self._run is not run:
                 return
             if run.subscription is not None:
                 run.subscription.start()
@@ -224,19 +246,18 @@ class PluginHost:
 
     def stop(self, timeout: float = STOP_DEADLINE) -> None:
         """Stop within `timeout` seconds; what still hangs then is left behind and can't publish. Never raises."""
-        run = self._run
+        with self._lock:
+            run, self._run = self._run, None
         if run is None:
             return
         deadline = self._clock.monotonic() + timeout
         if run.subscription is not None:
             run.subscription.stop(timeout / 3)
         run.context.stopping.set()
-        with self._lock:
-            self._run = None
         hung = self._calls.standing("ironpost_start")
         if hung:
             self.log.warning("plugin %s is stopped while it still starts%s", self.name, hung)
-        self._call_stop(run, max(0.1, deadline - self._clock.monotonic()))
+        self._call_stop(max(0.1, deadline - self._clock.monotonic()))
         left = run.spawner.join(deadline)
         if left:
             self.log.warning("plugin %s leaves threads behind: %s", self.name, "; ".join(left))
@@ -244,8 +265,7 @@ class PluginHost:
         if self._life is not Life.FAILED:
             self._move(Life.STOPPED)
 
-    def _call_stop(self, run: _Run, timeout: float) -> None:
-        run.context.stopping.set()
+    def _call_stop(self, timeout: float) -> None:
         hooks = self.hooks
         if hooks is None or not hooks.has("ironpost_stop"):
             return
@@ -265,9 +285,15 @@ class PluginHost:
 
     def ask_health(self) -> None:
         """Begin to ask the health hook, so that `status` of several hosts waits for all of them together."""
+        if self._life is Life.RUNNING:
+            with contextlib.suppress(PluginError):
+                self._asking = self._begin_to_ask()
+
+    def _begin_to_ask(self) -> Flight[Health] | None:
         hooks = self.hooks
-        if self._life is Life.RUNNING and hooks is not None and hooks.has("ironpost_health"):
-            self._asking = self._calls.begin("ironpost_health", lambda: hooks.call("ironpost_health"), share=True)
+        if hooks is None or not hooks.has("ironpost_health"):
+            return None
+        return self._calls.begin("ironpost_health", lambda: _checked(hooks.call("ironpost_health")), share=True)
 
     def status(self) -> PluginStatus:
         """How it is now; waits for its health hook at most 0.5 s. Never raises."""
@@ -280,7 +306,7 @@ class PluginHost:
             entry_point=self.candidate.target,
             life=self._life,
             health=health.state,
-            reason=health.reason,
+            reason=readable(health.reason, MAX_MESSAGE),
             since=self._since,
             restarts=self._restarts,
             details=dict(health.details),
@@ -307,14 +333,12 @@ class PluginHost:
         return Health(State.UNHEALTHY, f"starting for {seconds:.0f} s{self._calls.standing('ironpost_start')}")
 
     def _asked(self) -> Health:
-        self.ask_health()
-        if self._asking is None:
-            return Health()
+        asking, self._asking = self._asking, None
         try:
-            health = self._calls.finish("ironpost_health", self._asking, HEALTH_DEADLINE)
+            asking = asking or self._begin_to_ask()
+            return Health() if asking is None else self._calls.finish("ironpost_health", asking, HEALTH_DEADLINE)
         except PluginError as error:
             return Health(State.UNHEALTHY, error.what)
-        return health if isinstance(health, Health) else Health(State.UNHEALTHY, f"its health is {health!r}")
 
     def _troubles(self, run: _Run) -> list[tuple[State, str]]:
         troubles = []
@@ -351,6 +375,17 @@ class PluginHost:
     def since(self) -> datetime:
         """When its life or health last changed."""
         return self._since
+
+
+def _checked(health: object) -> Health:
+    """What a health hook returned, as data of our own that can be shown: the plugin may go on changing its details."""
+    if not isinstance(health, Health):
+        raise TypeError(f"it returned a {type(health).__name__}, not a Health")
+    for given, kind in ((health.state, State), (health.reason, str), (health.details, dict)):
+        if not isinstance(given, kind):
+            raise TypeError(f"it returned a Health with a {type(given).__name__} for a {kind.__name__}")
+    details = json.loads(json.dumps(health.details, allow_nan=False))
+    return Health(health.state, health.reason, details=details)
 
 
 class StartError(PluginError):

@@ -88,8 +88,8 @@ class Parts:
             history=history, bus=bus, clock=self.clock, state_root=ensure_folder(folders.data_dir / "plugins")
         )
         self._start_servers(configuration, folders, history)
-        self.supervisor.start(self.services)
         self._exits.append(lambda: self.supervisor.stop(self._drain))
+        self.supervisor.start(self.services)
         self._running = True
         self._notifier.ready(f"serving {self.metrics_url or 'no metrics'}")
         self._start_watchdog()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import attrs
 
-from ironpost_core import ActionError, Alert, ConfigError, Severity, setting
+from ironpost_core import ActionError, Alert, ConfigError, Problem, Severity, setting
 from ironpost_core.settings import between
 from ironpost_core.structure import FAILED, Report, structure
+from ironpost_core.wording import shown
 from ironpost_daemon.configuration import Configuration
 from ironpost_daemon.history import History, Stored
 from ironpost_daemon.status import DaemonStatus
@@ -20,6 +22,9 @@ from ironpost_daemon.supervisor import Supervisor
 #: Seconds for what the daemon answers itself; an action has its own deadline.
 DEADLINE: Final = 10.0
 RELOAD_DEADLINE: Final = 60.0
+#: How many alerts are read at once, at least, where few of many may be asked for.
+PAGE: Final = 500
+_DIGITS: Final = re.compile(r"[0-9]{1,19}")
 
 
 @attrs.frozen(kw_only=True)
@@ -27,7 +32,9 @@ class AlertQuery:
     """Which alerts of the history are asked for; all conditions hold together."""
 
     limit: int = setting(default=100, help="How many at most, the newest.", check=between(1, 10_000))
-    after: int | None = setting(default=None, help="Only those with a higher number, oldest first.")
+    after: int | None = setting(
+        default=None, help="Only those with a higher number, oldest first.", check=between(0, 2**63 - 1)
+    )
     severity: Severity | None = setting(default=None, help="The least severity.")
     plugin: str | None = setting(default=None, help="Who raised it.")
     rule: str | None = setting(default=None, help="A glob of rule ids.")
@@ -96,24 +103,24 @@ class Requests:
         query: AlertQuery = structure(AlertQuery, arguments, ("alerts",), report)
         if query is FAILED:
             raise ConfigError(report.problems)
+        since = None if query.since is None else _moment(query.since)
         if query.after is not None:
-            return [_plain(stored) for stored in self._newer(query, query.after)]
-        since = datetime.fromisoformat(query.since) if query.since else None
+            return [_plain(stored) for stored in self._newer(query, query.after, since)]
         found = self._history.recent(
             limit=query.limit, severity=query.severity, plugin=query.plugin, rule=query.rule, since=since
         )
         return [_plain(stored) for stored in found]
 
-    def _newer(self, query: AlertQuery, after: int) -> Iterator[Stored]:
+    def _newer(self, query: AlertQuery, after: int, since: datetime | None) -> Iterator[Stored]:
         """Those after a number that the query asks for, at most `limit`, oldest first."""
         left = query.limit
         while left > 0:
-            page = self._history.read_after(after, query.limit)
+            page = self._history.read_after(after, max(query.limit, PAGE))
             if not page:
                 return
             after = page[-1].number
             for stored in page:
-                if left > 0 and _asked_for(stored.alert, query):
+                if left > 0 and _asked_for(stored.alert, query) and (since is None or stored.recorded >= since):
                     left -= 1
                     yield stored
 
@@ -131,5 +138,16 @@ def _plain(stored: Stored) -> dict[str, Any]:
 
 
 def _numbers(query: Mapping[str, str]) -> dict[str, Any]:
-    """A URL's query with what looks like a number as one."""
-    return {key: int(text) if text.isascii() and text.isdigit() else text for key, text in query.items()}
+    """A URL's query with what is to be a number, and looks like one, as one."""
+    return {
+        key: int(text) if key in ("limit", "after") and _DIGITS.fullmatch(text) else text for key, text in query.items()
+    }
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        problem = Problem(where="alerts.since", what=f"found {shown(text)}", remedy="expected 2026-01-31T12:00:00Z")
+        raise ConfigError([problem]) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -161,7 +161,16 @@ class Supervisor:
         problems = loaded.problems_of(section.name)
         if problems:
             return "refused: " + "; ".join(str(problem) for problem in problems)
-        config = loaded.values[section.name]
+        try:
+            return self._offer(host, loaded.values[section.name], services)
+        except PluginError as error:
+            return f"refused: {error}"
+        except Exception as error:
+            # Comparing a plugin's section, or asking whether it is enabled, may run the plugin's code.
+            host.log.exception("reload of plugin %s", host.name)
+            return f"refused: {describe(error)}"
+
+    def _offer(self, host: PluginHost, config: Any, services: Services) -> str:
         was, will = host.enabled, bool(getattr(config, "enabled", True))
         if config == host.config and (not will or host.life in (Life.RUNNING, Life.STARTING)):
             return "unchanged"
@@ -174,10 +183,7 @@ class Supervisor:
         if not will:
             host.disable(config)
             return "reloaded"
-        try:
-            host.reload(config)
-        except PluginError as error:
-            return f"refused: {error}"
+        host.reload(config)
         return "reloaded"
 
     def _restart(self, host: PluginHost, config: Any, services: Services) -> str:
@@ -185,6 +191,7 @@ class Supervisor:
         fresh = self._make_host(host.candidate)
         fresh.load()
         if fresh.hooks is None or host.metrics is None or fresh.life is Life.FAILED:
+            self._events.life_changed(host.name, host.life)
             return f"refused: {fresh.status().reason}"
         host.metrics.forget_readers()
         fresh.initialise(host.metrics, config)

@@ -48,8 +48,8 @@ class Spawner:
         with self._lock:
             if self._stopping.is_set():
                 raise PluginError(self._plugin, f"no thread {name!r} is started: the plugin is being stopped")
-            self._threads = [running for running in self._threads if running.is_alive()] + [thread]
             thread.start()
+            self._threads = [running for running in self._threads if running.is_alive()] + [thread]
 
     def _supervise(self, name: str, target: Callable[[], None]) -> None:
         pause = FIRST_PAUSE

@@ -87,7 +87,9 @@ def _load(candidate: Candidate, *, quietly: bool) -> click.Command:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - the stated boundary: importing a plugin may raise anything
-            reason = f"can't be loaded: {type(error).__name__}: {error}"
+            from ironpost_daemon.calls import describe
+
+            reason = f"can't be loaded: {describe(error)}"
         else:
             if isinstance(loaded, click.Command):
                 return loaded
