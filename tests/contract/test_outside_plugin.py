@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from daemon_process import DaemonProcess
 
 ATTACKER = "203.0.113.66"

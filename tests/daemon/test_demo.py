@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,9 +18,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from daemon_process import PATIENCE, eventually, free_port
 from rich.console import Console
 
+from daemon_process import PATIENCE, eventually, free_port
 from ironpost_core import Alert, Key, Observable, Severity, State
 from ironpost_daemon import demo_log
 from ironpost_daemon.demo import SEED, demo
@@ -32,13 +33,12 @@ NOW = datetime(2025, 11, 3, 10, tzinfo=UTC)
 
 
 @pytest.fixture
-def scratch(tmp_path: Path) -> Iterator[Path]:
+def scratch() -> Iterator[Path]:
     """The folder in which the demo makes its own; in the end nothing is left there, nor of its processes."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    yield folder
-    assert not list(folder.iterdir())
-    assert not [line for line in command_lines() if str(folder) in line]
+    with tempfile.TemporaryDirectory(prefix="ip-", dir="/tmp") as name:
+        yield Path(name)
+        assert not list(Path(name).iterdir())
+        assert not [line for line in command_lines() if name in line]
 
 
 def command_lines() -> list[str]:
@@ -108,6 +108,13 @@ def test_replays_the_visitors_own_file_whole_and_leaves_it_alone(scratch, tmp_pa
     assert "2,500 of 2,500 read" in done.stdout
     assert demo_log.truth(3, 2_500).guessing <= sources(done.stdout)
     assert (own.read_bytes(), own.stat().st_mtime_ns) == before
+
+
+def test_a_temporary_folder_too_long_for_a_socket_is_avoided(tmp_path):
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    done = run_demo(folder, "--lines", "2000")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_file_without_attacks_is_no_failure(scratch, tmp_path):

@@ -30,6 +30,8 @@ SEED: Final = 20_251
 PATIENCE: Final = 30.0
 #: How gzip, bzip2, xz and zstd files begin.
 _COMPRESSED: Final = (b"\x1f\x8b", b"BZ", b"\xfd7", b"\x28\xb5")
+#: So much of the path of a Unix socket, which has at most 107 bytes, can be the temporary folder's.
+_LONGEST: Final = 60
 _TICK: Final = 0.1
 _TICK_SERVING: Final = 1.0
 
@@ -68,16 +70,22 @@ def demo(log_file: Path | None, lines: int, port: int, keep_serving: bool | None
     \b
     Example: ironpost demo --log /var/log/auth.log
     Exit codes: 0 all was read (and, of the generated log, attackers found), 1 it was not, 2 usage.
-    """  # noqa: D301 - click wants the character itself
+    """
     report = Report()
     serve = sys.stdout.isatty() if keep_serving is None else keep_serving
-    with _signals_as_interrupt(), tempfile.TemporaryDirectory(prefix="ironpost-demo-") as name:
+    with _signals_as_interrupt(), _scratch() as name:
         try:
             replayed = _prepare(Path(name), log_file, lines)
         except DemoError as error:
             report.error(str(error))
             sys.exit(USAGE)
         sys.exit(_run(Path(name), replayed, port, report, serve=serve))
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is removed in the end, with a name short enough for a socket in it."""
+    usual = tempfile.gettempdir()
+    return tempfile.TemporaryDirectory(prefix="ironpost-demo-", dir=usual if len(usual) < _LONGEST else "/tmp")  # noqa: S108
 
 
 def _prepare(folder: Path, log_file: Path | None, lines: int) -> Input:

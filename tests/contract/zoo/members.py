@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import attrs
+
 from contract.zoo.site import write_distribution
 
 
@@ -351,7 +352,7 @@ HANG = (
         class Zoo(Plugin):
             def ironpost_start(self, context): hang()
         """,
-        says="starting",
+        says="starting for .*in hang",
         up=1,
     ),
     Member(
@@ -380,6 +381,7 @@ HANG = (
         class Zoo(Plugin):
             def ironpost_alert(self, alert): hang()
         """,
+        says="ironpost_alert has not returned for",
         up=1,
     ),
     Member(
