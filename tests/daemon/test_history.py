@@ -190,6 +190,23 @@ class TestTimes:
             clock.advance(2 * 86_400)
             until(lambda: history.recent() == [])
 
+    def test_pruning_that_fails_is_said_and_tried_again(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr("ironpost_daemon.history_store.BUSY_TIMEOUT", 0.01)
+        monkeypatch.setattr(history_module, "IDLE", 0.01)
+        clock = FakeClock()
+        with a_history(path, clock=clock, retention=timedelta(days=1)) as history:
+            history.publisher("p").publish(an_alert())
+            assert history.settle(PATIENCE)
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            clock.advance(2 * 86_400)
+            until(lambda: "old alerts can't be removed" in caplog.text)
+            other.close()
+            clock.advance(3_600)
+            until(lambda: history.recent() == [])
+
 
 class TestFailing:
     def test_a_full_disk_is_said_and_nothing_is_lost(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -236,6 +253,14 @@ class TestFailing:
             until(lambda: history.failures)
             assert not history.stop(0.05)
             assert "100 alerts" in caplog.text
+
+    def test_a_writer_that_hangs_is_left_behind(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        with a_history(path) as history:
+            with history._writing:
+                history.publisher("p").publish(an_alert())
+                assert not history.stop(0.01)
+            assert "1 alerts and checkpoints" in caplog.text
+            until(lambda: history.stop(0.01))
 
     def test_a_position_that_can_not_be_stored_does_not_block_for_ever(
         self, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

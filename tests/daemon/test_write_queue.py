@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -88,12 +87,17 @@ class TestAlerts:
         assert not publisher(queue).publish(an_alert())
         assert queue.take(0) is None
 
-    @pytest.mark.parametrize("broken", [{"id": 7}, {"rule": None}, {"depth": "1"}, {"depth": -1}, {"host": object()}])
-    def test_what_could_not_be_stored_raises_in_the_plugin_that_made_it(self, broken: dict[str, Any]) -> None:
+    def test_an_alert_without_an_id_would_hide_others(self) -> None:
         queue = WriteQueue(10)
-        with pytest.raises((TypeError, ValueError)):
-            publisher(queue).publish(an_alert(**broken))
+        with pytest.raises(ValueError, match="empty id"):
+            publisher(queue).publish(an_alert(id=""))
         assert len(queue) == 0
+
+    def test_one_that_says_already_where_it_comes_from_is_taken_as_it_is(self) -> None:
+        queue = WriteQueue(10)
+        alert = an_alert(plugin="p", host="web1")
+        publisher(queue).publish(alert)
+        assert written(queue).alerts[0].alert is alert
 
     def test_no_alert_at_all_is_a_type_error(self) -> None:
         with pytest.raises(TypeError, match="published str"):
