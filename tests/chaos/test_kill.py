@@ -25,8 +25,10 @@ import itertools
 from zoo.site import write_distribution
 
 KILLS = int(os.environ.get("IRONPOST_KILLS", "20"))
-LINES_A_ROUND = 20_000
+LINES_A_ROUND = 120_000  # more than is read until the next kill
 SEED = 20261123
+#: Seconds after readiness; positions are stored at most once a second, so some kills come before and some after one.
+LATEST_KILL = 1.4
 
 RESPONDER = """
 import os
@@ -77,12 +79,11 @@ def daemon(folder: Path, log: Path, site: Path) -> DaemonProcess:
 
 def history(process: DaemonProcess) -> list[tuple[object, ...]]:
     """Every alert as it is stored, in the order of its number."""
-    with sqlite3.connect(process.data_dir / "history.sqlite") as connection:
-        names = [row[1] for row in connection.execute("PRAGMA table_info(alerts)")]
-        stored = "json" if "json" in names else "alert"
-        rows = connection.execute(f"SELECT id, {stored} FROM alerts ORDER BY number").fetchall()
-    connection.close()
-    return rows
+    connection = sqlite3.connect(process.data_dir / "history.sqlite")
+    try:
+        return connection.execute("SELECT id, body FROM alerts ORDER BY number").fetchall()
+    finally:
+        connection.close()
 
 
 def read_to_the_end(process: DaemonProcess, log: Path) -> None:
@@ -111,7 +112,7 @@ def test_history_survives_kills(tmp_path: Path, site: Path) -> None:
             with log.open("ab") as file:
                 file.write(portion)
             killed.start()
-            time.sleep(dice.uniform(0, 0.25))
+            time.sleep(dice.uniform(0, LATEST_KILL))
             killed.kill()
             seen_after_kill.append(len(history(killed)))
         killed.start()
@@ -128,7 +129,7 @@ def test_history_survives_kills(tmp_path: Path, site: Path) -> None:
         assert whole.terminate() == 0
         expected = history(whole)
     grown = sum(later > earlier for earlier, later in itertools.pairwise(seen_after_kill))
-    assert grown > KILLS // 4, f"the kills came too early to interrupt anything: {seen_after_kill}"
+    assert grown > KILLS // 3, f"the kills came too early to interrupt anything: {seen_after_kill}"
     assert len(expected) > KILLS
     assert [row[0] for row in result] == [row[0] for row in expected]
     assert result == expected

@@ -136,3 +136,8 @@ def test_readers_are_kept_in_order_until_forgotten():
     assert metrics.readers == tuple(readers)
     metrics.forget_readers()
     assert metrics.readers == ()
+
+
+def test_a_gauge_takes_no_function() -> None:
+    with pytest.raises(TypeError, match="read_with"):
+        Metrics([AGE]).gauge(AGE).set_function(lambda: 1.0)

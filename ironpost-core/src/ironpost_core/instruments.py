@@ -50,13 +50,25 @@ def _label_values(spec: MetricSpec) -> Iterable[tuple[str, ...]]:
     return itertools.product(*spec.labels.values())
 
 
+class _Gauge(Gauge):
+    """A gauge without call-backs: one that hangs would hold up every scrape, outside the readers' deadline."""
+
+    def set_function(self, f: Callable[[], float]) -> None:
+        """Refused.
+
+        Raises:
+            TypeError: always; says what to use.
+        """
+        raise TypeError("set_function would be called without a deadline; use context.metrics.read_with(reader)")
+
+
 def _build(spec: MetricSpec, registry: CollectorRegistry) -> Instrument:
     labels = tuple(spec.labels)
     instrument: Instrument
     if spec.kind == "counter":
         instrument = Counter(spec.full_name, spec.help, labels, registry=registry)
     elif spec.kind == "gauge":
-        instrument = Gauge(spec.full_name, spec.help, labels, registry=registry)
+        instrument = _Gauge(spec.full_name, spec.help, labels, registry=registry)
     else:
         instrument = Histogram(spec.full_name, spec.help, labels, registry=registry, buckets=spec.buckets)
     if labels:
@@ -105,7 +117,7 @@ class Metrics:
         instrument = self[spec]
         if not isinstance(instrument, kind):
             name = spec if isinstance(spec, str) else spec.name
-            raise TypeError(f"{name}: a {type(instrument).__name__}, not a {kind.__name__}")
+            raise TypeError(f"{name}: a {type(instrument).__name__.lstrip('_')}, not a {kind.__name__}")
         return instrument
 
     def read_with(self, reader: Reader) -> None:

@@ -27,7 +27,8 @@ class Bus:
         history: opened; it should call `wake` from its `on_stored`.
         clock: for pauses and for the age of alerts.
         log: where subscribers' failures go.
-        replay_max_age: seconds; unseen alerts recorded earlier than this before a start are not delivered.
+        replay_max_age: seconds; unseen alerts recorded earlier than this before a start are not delivered to
+            plugins, for which they come too late to react to. Sinks get them all the same.
         backlog: how many alerts a subscriber may lag behind before the oldest are skipped.
     """
 
@@ -65,7 +66,7 @@ class Bus:
             history=self._history,
             clock=self._clock,
             log=self._log,
-            replay_max_age=self._replay_max_age,
+            replay_max_age=None if not_from is None else self._replay_max_age,
             backlog=self._backlog,
         )
         with self._lock:
@@ -83,6 +84,15 @@ class Bus:
         with self._lock:
             for subscription in self._subscriptions.values():
                 subscription.wake()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until the plugins' subscribers have handled all that is stored; sinks may take as long as they need."""
+        pause, deadline = threading.Event(), time.monotonic() + timeout
+        with self._lock:
+            plugins = [each for each in self._subscriptions.values() if each.is_plugin]
+        while any(each.lag for each in plugins) and time.monotonic() < deadline:
+            pause.wait(0.01)
+        return not any(each.lag for each in plugins)
 
     def stop(self, timeout: float) -> bool:
         """Have all subscribers drain side by side and end within `timeout` seconds; whether all did."""

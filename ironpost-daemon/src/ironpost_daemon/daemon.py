@@ -175,16 +175,15 @@ class Daemon:
 
     def _reload_own(self, old: Configuration, new: Configuration) -> dict[str, str]:
         """The daemon's own sections: the log level changes at once, all else needs a restart."""
-        outcome: dict[str, str] = {}
-        for name in ("general", "metrics", "alerts"):
-            before, after = getattr(old, name), getattr(new, name)
-            if name == "general" and before.log_level != after.log_level:
-                logs.set_level(after.log_level)
-                before = attrs.evolve(before, log_level=after.log_level)
-                outcome[name] = "reloaded"
-            if before != after:
-                outcome[name] = "restart needed"
-        return outcome
+        if old.general.log_level != new.general.log_level:
+            logs.set_level(new.general.log_level)
+        only_level = attrs.evolve(old.general, log_level=new.general.log_level)
+        general = "unchanged" if old.general == new.general else "reloaded"
+        return {
+            "general": general if only_level == new.general else "restart needed",
+            "metrics": "unchanged" if old.metrics == new.metrics else "restart needed",
+            "alerts": "unchanged" if old.alerts == new.alerts else "restart needed",
+        }
 
 
 def run(options: Options, environ: Mapping[str, str], configure_logs: Callable[[Configuration], None]) -> int:

@@ -112,6 +112,11 @@ class HttpServer:
         host = self._config.listen_addr
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self._port}{self._config.endpoint}"
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
     def stop(self, timeout: float) -> bool:
         """Stop accepting, give requests under way `timeout` seconds, and end; whether the thread has ended."""
         if self._thread is None:

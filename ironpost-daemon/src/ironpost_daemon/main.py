@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import threading
 from pathlib import Path
 
 import click
@@ -11,8 +13,11 @@ import click
 from ironpost_core import ConfigError
 from ironpost_daemon import daemon, logs
 from ironpost_daemon.build import commit, version
+from ironpost_daemon.calls import describe
 from ironpost_daemon.configuration import Configuration
 from ironpost_daemon.exits import CONFIGURATION, GOOD
+
+log = logging.getLogger("ironpost.daemon")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,9 +46,17 @@ def main(config: Path | None, log_format: str | None, log_level: str | None, che
     if check:
         sys.stdout.flush()
         daemon.leave(_check(options))
+    threading.excepthook = _thread_died
     code = daemon.run(options, os.environ, _configure_logs)
     sys.stdout.flush()
     daemon.leave(code)
+
+
+def _thread_died(died: threading.ExceptHookArgs) -> None:
+    """A thread that nobody supervises (a plugin's own, say) raised: one record in the log instead of bare text."""
+    name = died.thread.name if died.thread is not None else "a thread"
+    error = died.exc_value
+    log.error("%s died: %s", name, describe(error) if error is not None else died.exc_type.__name__, exc_info=error)
 
 
 def _configure_logs(configuration: Configuration) -> None:

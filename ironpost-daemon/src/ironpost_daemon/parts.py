@@ -158,9 +158,13 @@ class Parts:
             self._http.stop(SERVERS_DEADLINE)
 
     def _start_watchdog(self) -> None:
-        watchdog = Watchdog(self._notifier, lambda: bool(render(self._registry, "")[0]))
+        watchdog = Watchdog(self._notifier, self._works)
         watchdog.start()
         self._exits.append(watchdog.stop)
+
+    def _works(self) -> bool:
+        """Whether a scrape succeeds and the HTTP thread is there to serve it."""
+        return bool(render(self._registry, "")[0]) and (self._http is None or self._http.alive)
 
     def _stored(self, alerts: Sequence[Alert]) -> None:
         self.accounts.stored(alerts)
@@ -179,9 +183,11 @@ class Parts:
                 log.exception("a part did not stop cleanly")
 
     def _drain(self, timeout: float) -> None:
-        """Have what was published stored; each subscriber then handles what is stored before it ends."""
+        """Have what was published stored, and handled by the plugins that answer alerts."""
+        until = self.clock.monotonic() + timeout
         if self._history is not None:
             self._history.settle(timeout)
+        self._bus.drain(until - self.clock.monotonic())
 
     @contextlib.contextmanager
     def reload_said(self) -> Iterator[None]:

@@ -37,7 +37,7 @@ class Subscription:
 
     Attributes:
         name: as given to `Bus.subscribe`.
-        dropped: how many alerts it missed, because it lagged too far or the daemon was down for too long.
+        dropped: how many alerts it missed, because it lagged too far, the daemon was down for too long, or it raised.
         failures: how often handling an alert raised.
         last_error: what handling raised; empty since it last went well.
         busy_since: when (monotonic, s) the call under way began, or None.
@@ -52,7 +52,7 @@ class Subscription:
         history: History,
         clock: Clock,
         log: logging.Logger,
-        replay_max_age: timedelta,
+        replay_max_age: timedelta | None,
         backlog: int,
     ) -> None:
         self.name = name
@@ -95,6 +95,11 @@ class Subscription:
     def ended(self) -> bool:
         """Whether no further call will begin."""
         return self._revoked.is_set() or (self._thread.ident is not None and not self._thread.is_alive())
+
+    @property
+    def is_plugin(self) -> bool:
+        """Whether it is a plugin's, not a sink's."""
+        return self._wanted.not_from is not None
 
     def start(self) -> None:
         """Begin to deliver; nothing happens when it was stopped or revoked before."""
@@ -203,6 +208,7 @@ class Subscription:
     def _failed(self, stored: Stored, error: BaseException) -> None:
         self.failures += 1
         again = isinstance(error, RetryError)
+        self.dropped += not again
         text = str(error) if again else describe(error)
         if not again or not self.last_error:
             what = "is handed over again" if again else "the next one follows"
@@ -224,6 +230,8 @@ class Subscription:
 
     def _skip_stale(self) -> None:
         """At the first look after a restart: what was recorded too long ago is past reacting to."""
+        if self._replay_max_age is None:
+            return
         last = self._history.last_number()
         fresh = self._history.first_since(self._position, self._clock.now() - self._replay_max_age)
         self._skip_to(last if fresh is None else fresh - 1, "is older than alerts.replay_max_age")

@@ -148,7 +148,7 @@ class Supervisor:
         """Offer the changed sections to their plugins, each for itself.
 
         Returns:
-            Section → what came of it: ``unchanged``, ``reloaded``, ``started``, ``stopped`` or ``refused: why``.
+            Section → what came of it: ``unchanged``, ``reloaded``, ``started``, ``stopped``, ``restart needed`` or ``refused: why``.
         """
         with self._lock:
             return {
@@ -183,6 +183,8 @@ class Supervisor:
         if not will:
             host.disable(config)
             return "reloaded"
+        if host.hooks is not None and not host.hooks.has("ironpost_reload"):
+            return "restart needed"
         host.reload(config)
         return "reloaded"
 

@@ -13,9 +13,7 @@ from ironpost_daemon.supervisor import Supervisor
 
 def load_plugins() -> Supervisor:
     """Load, start nothing. Why a plugin can't be loaded is in its status, so the log stays silent."""
-    log = logging.getLogger("ironpost")
-    log.addHandler(logging.NullHandler())
-    log.propagate = False
+    logging.getLogger("ironpost").addHandler(logging.NullHandler())
     supervisor = Daemon(Options(), os.environ, Signals()).parts.supervisor
     supervisor.load(find_plugins())
     return supervisor

@@ -38,7 +38,7 @@ class WebhookSink(HttpSinkConfig):
     )
     markup: Literal["none", "html"] = setting(
         default="none",
-        help="html writes &amp;lt; for < in values, as Slack wants, so that no log line mentions a channel.",
+        help="html escapes <, > and & in values, as Slack wants, so that no log line mentions a channel.",
     )
     body: str = setting(
         default="${alert}",
