@@ -293,7 +293,9 @@ class PluginHost:
         hooks = self.hooks
         if hooks is None or not hooks.has("ironpost_health"):
             return None
-        return self._calls.begin("ironpost_health", lambda: _checked(hooks.call("ironpost_health")), share=True)
+        return self._calls.begin(
+            "ironpost_health", lambda: _checked(self.name, hooks.call("ironpost_health")), share=True
+        )
 
     def status(self) -> PluginStatus:
         """How it is now; waits for its health hook at most 0.5 s. Never raises."""
@@ -377,13 +379,13 @@ class PluginHost:
         return self._since
 
 
-def _checked(health: object) -> Health:
+def _checked(plugin: str, health: object) -> Health:
     """What a health hook returned, as data of our own that can be shown: the plugin may go on changing its details."""
     if not isinstance(health, Health):
-        raise TypeError(f"it returned a {type(health).__name__}, not a Health")
+        raise PluginError(plugin, f"its health is {health!r:.200}, not a Health")
     for given, kind in ((health.state, State), (health.reason, str), (health.details, dict)):
         if not isinstance(given, kind):
-            raise TypeError(f"it returned a Health with a {type(given).__name__} for a {kind.__name__}")
+            raise PluginError(plugin, f"its health holds {given!r:.200} in the place of a {kind.__name__}")
     details = json.loads(json.dumps(health.details, allow_nan=False))
     return Health(health.state, health.reason, details=details)
 
