@@ -322,6 +322,28 @@ class TestStopping:
         release.set()
         until(lambda: kit.bus.stop(0.05))
 
+    def test_draining_waits_for_plugins_and_for_no_sink(self, kit: Kit) -> None:
+        release, ears = threading.Event(), Ears()
+        plugin = kit.bus.subscribe("p", lambda alert: void(release.wait(PATIENCE)), not_from="p")
+        sink = kit.bus.subscribe("sink:x", ears, not_from=None)
+        plugin.start()
+        kit.publish(1)
+        assert not kit.bus.drain(0.01)
+        release.set()
+        assert kit.bus.drain(PATIENCE)
+        assert sink.lag == 1
+
+    def test_a_sink_gets_what_it_missed_however_old(self, path: Path, clock: FakeClock) -> None:
+        first = Kit(path, clock)
+        first.bus.subscribe("sink:x", Ears(), not_from=None)
+        first.publish(1)
+        first.close()
+        clock.advance(86_400)
+        second, ears = Kit(path, clock), Ears()
+        second.bus.subscribe("sink:x", ears, not_from=None).start()
+        until(lambda: ears.heard == names(1))
+        second.close()
+
 
 class TestTrouble:
     def test_a_history_that_can_not_be_read_is_tried_again(

@@ -38,5 +38,5 @@ def test_failures_are_counted_and_passed_on() -> None:
 
 
 def test_a_sink_is_named_after_its_type_unless_configured() -> None:
-    assert name_of(StdoutSink()) == "stdout"
+    assert name_of(StdoutSink()) == build(StdoutSink()).name == "stdout"
     assert build(JsonlSink(path=Path("/nowhere/a"), name="archive")).name == "archive"
