@@ -24,6 +24,7 @@ class Source:
         format: the parser's name.
         live: lines arrive once and as they happen: they can't be read again, and their time is that of arrival.
         observables: what the source itself knows; it wins over what a message claims.
+        trust_name: the word for `trust`, at hand because it is part of every window's key.
     """
 
     name: str
@@ -31,6 +32,11 @@ class Source:
     format: str = "auto"
     live: bool = False
     observables: tuple[Observable, ...] = ()
+    trust_name: str = attrs.field(init=False, repr=False, eq=False)
+
+    @trust_name.default
+    def _trust_name(self) -> str:
+        return str(self.trust)
 
 
 @attrs.frozen

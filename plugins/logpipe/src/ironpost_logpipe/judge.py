@@ -17,6 +17,7 @@ from ironpost_logpipe.thresholds import Burst, Windows
 from ironpost_logpipe.times import TimeReader
 
 _ADDRESSES = frozenset(("source_ip", "destination_ip"))
+_BY_SOURCE = ("source_ip",)
 _CACHED_ADDRESSES = 65_536
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 253_402_300_799.0  # the end of the year 9999
@@ -52,7 +53,7 @@ class Judge:
         if threshold is None:
             burst: Burst | None = Burst(1, time, time)
         else:
-            window = (document.id, chunk.source.trust.value, key)
+            window = (document.id, chunk.source.trust_name, key)
             burst = self.windows.add(window, time, threshold.count, threshold.timeframe)
         return None if burst is None else self._raise(hit, chunk, key, burst)
 
@@ -65,6 +66,9 @@ class Judge:
 
     def _key(self, hit: Hit) -> tuple[bytes, ...] | None:
         """The values of the threshold's key; None when one is missing or is no address where it must be one."""
+        if hit.rule.keys == _BY_SOURCE:  # by far the most frequent key, without the loop
+            address = self._address(hit.captures.get("source_ip", b""))
+            return None if address is None else (address.encode("ascii"),)
         values = []
         for name in hit.rule.keys:
             value = hit.captures.get(name)
@@ -113,9 +117,9 @@ class Judge:
 
     def _observables(self, hit: Hit, chunk: Chunk) -> tuple[Observable, ...]:
         found: dict[Key, Observable] = {}
-        for name, value in hit.captures.items():
-            kind = OBSERVABLE_GROUPS.get(name)
-            if kind is None:
+        for name, kind in OBSERVABLE_GROUPS.items():
+            value = hit.captures.get(name)
+            if value is None:
                 continue
             text = self._address(value) if name in _ADDRESSES else value.decode("utf-8", "backslashreplace")
             _note(found, lambda kind=kind, text=text: Observable(kind, text or "", chunk.source.trust))  # type: ignore[misc]

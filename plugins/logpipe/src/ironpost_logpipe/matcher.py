@@ -7,15 +7,16 @@ these are evaluated, on the parsed line. A rule that needs nothing in particular
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from ironpost_logpipe.conditions import Captures
+from ironpost_logpipe.conditions import Captures, Test
 from ironpost_logpipe.event import Event
 from ironpost_logpipe.parsers import LINE_ENDS, PARSERS, PINNED
 from ironpost_logpipe.patterns import literal_pattern, search_set
 from ironpost_logpipe.rules import Rule
 
 _CACHED_CHOICES = 4096
+_Choice: TypeAlias = tuple[tuple[Rule, Test], ...]
 
 
 class Hit(NamedTuple):
@@ -45,7 +46,7 @@ class Matcher:
             for literal in rule.detection.needs or ():
                 self._rules_of[at[literal]].append(index)
         self._search = search_set([literal_pattern(literal) for literal in needs])
-        self._choices: dict[tuple[int, ...], tuple[Rule, ...]] = {}
+        self._choices: dict[tuple[int, ...], _Choice] = {}
 
     @property
     def unfiltered(self) -> tuple[Rule, ...]:
@@ -67,7 +68,10 @@ class Matcher:
             if event is None:
                 errors += 1
                 continue
-            self._evaluate(index, event, self._chosen(found), hits)
+            for rule, test in self._chosen(found):
+                captures: Captures = {}
+                if test(event, captures):
+                    hits.append(Hit(index, rule, event, captures))
         return hits, errors
 
     def _match_all(self, lines: Sequence[bytes], format_: str) -> tuple[list[Hit], int]:
@@ -80,31 +84,25 @@ class Matcher:
             if event is None:
                 errors += 1
                 continue
-            chosen = self._chosen(search(line) or [])
-            if chosen:
-                self._evaluate(index, event, chosen, hits)
+            for rule, test in self._chosen(search(line) or []):
+                captures: Captures = {}
+                if test(event, captures):
+                    hits.append(Hit(index, rule, event, captures))
         return hits, errors
 
-    def _chosen(self, found: list[int]) -> tuple[Rule, ...]:
-        """The rules to evaluate, in their own order."""
+    def _chosen(self, found: list[int]) -> _Choice:
+        """The rules to evaluate with their tests, in their own order."""
         key = tuple(found)
         chosen = self._choices.get(key)
         if chosen is None:
             indexes = set(self._always)
             for literal in found:
                 indexes.update(self._rules_of[literal])
-            chosen = tuple(self.rules[index] for index in sorted(indexes))
+            chosen = tuple((self.rules[index], self.rules[index].detection.test) for index in sorted(indexes))
             if len(self._choices) >= _CACHED_CHOICES:
                 self._choices.clear()
             self._choices[key] = chosen
         return chosen
-
-    @staticmethod
-    def _evaluate(index: int, event: Event, rules: Iterable[Rule], hits: list[Hit]) -> None:
-        for rule in rules:
-            captures: Captures = {}
-            if rule.detection.test(event, captures):
-                hits.append(Hit(index, rule, event, captures))
 
 
 def match_slowly(rules: Iterable[Rule], lines: Sequence[bytes], format_: str = "auto") -> list[Hit]:

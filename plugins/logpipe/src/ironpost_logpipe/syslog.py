@@ -18,6 +18,14 @@ _NO_EXTRA: Mapping[str, bytes] = {}
 
 def parse_syslog(raw: bytes) -> Event | None:
     """Read one line; None when it has neither a priority nor a time where syslog puts them."""
+    if raw[:3] in _MONTHS and raw[9:16:3] == b":: " and raw[13:15].isdigit():
+        # By far the most frequent kind, so it goes no other way than this: "Mmm dd hh:mm:ss host app[pid]: message".
+        parts = raw[16:].split(b" ", 2)
+        if len(parts) == 3 and parts[1][-2:] == b"]:" and parts[0][-1:] != b":":
+            app, _, pid = parts[1][:-2].partition(b"[")
+            if app[-1:] != b")":
+                return Event(raw, parts[2], app, parts[0], pid, raw[:15])
+        return _headed(raw, -1, raw[:15], 16)
     pri, start = _priority(raw)
     if pri >= 0 and raw[start : start + 2] == b"1 ":
         event = _rfc5424(raw, pri, start + 2)

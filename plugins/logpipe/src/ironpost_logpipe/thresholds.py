@@ -36,7 +36,7 @@ class Window:
     Attributes:
         times: the latest events, at most as many as it takes to fire.
         fired: when it fired last.
-        held: events that fell out of `times` in the silence after that.
+        held: events that fell out of `times` since then.
         since: the time of the first of these.
     """
 
@@ -49,17 +49,21 @@ class Window:
         """Count one event; what fires, if it does."""
         times = self.times
         silent = self.fired is not None and abs(time - self.fired) < timeframe
-        if silent and len(times) == times.maxlen:
-            self.held += 1
-            self.since = times[0] if self.since is None else self.since
+        if self.fired is not None and len(times) == times.maxlen:
+            self._hold(times[0], time, timeframe)
         times.append(time)
         if silent or len(times) != times.maxlen:
             return None
         # The absolute difference: a clock that was set back must not make old events count as new ones.
-        if abs(time - times[0]) > timeframe:
+        return self._fire(time) if abs(time - times[0]) <= timeframe else None
+
+    def _hold(self, oldest: float, time: float, timeframe: float) -> None:
+        """Remember an event that makes room for the next, unless it is long ago: then a new burst begins."""
+        if abs(time - oldest) <= timeframe:
+            self.held += 1
+            self.since = oldest if self.since is None else self.since
+        else:
             self.held, self.since = 0, None
-            return None
-        return self._fire(time)
 
     def _fire(self, time: float) -> Burst:
         first = self.times[0] if self.since is None else self.since

@@ -33,6 +33,7 @@ class TimeReader:
         self._zone = zone
         self._minutes: dict[bytes, float | None] = {}
         self._latest: datetime | None = None
+        self._last: tuple[bytes, float | None] = (b"", None)
 
     def refresh(self) -> None:
         """Look at the clock; to be called now and then (each batch). Only the day matters, so the cache lives a day."""
@@ -41,11 +42,19 @@ class TimeReader:
         if latest != self._latest:
             self._latest = latest
             self._minutes.clear()
+            self._last = (b"", None)
 
     def read(self, stamp: bytes) -> float | None:
         """Seconds since 1970, or None for a text that is no time."""
+        if stamp == self._last[0]:
+            return self._last[1]  # most lines are written in the same second as the one before
         if self._latest is None:
             self.refresh()
+        found = self._read(stamp)
+        self._last = (stamp, found)
+        return found
+
+    def _read(self, stamp: bytes) -> float | None:
         try:
             if stamp[:1].isdigit():
                 return self._seconds(datetime.fromisoformat(stamp.decode("ascii")))

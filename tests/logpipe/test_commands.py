@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ironpost_core.errors import ConfigError, Problem
+from ironpost_logpipe.commands import logs, rules
+from ironpost_logpipe.config import LogPipelineConfig
+from logpipe.helpers import failed
+
+BROKEN = "id: x\ntitel: T\n"
+FAILING = """
+id: failing
+title: T
+severity: low
+detection: {conditions: [{field: message, modifier: contains, value: x}]}
+tests: {match: [y]}
+"""
+
+
+class Operator:
+    """What the operator's tool hands to commands."""
+
+    def __init__(self, config: LogPipelineConfig | ConfigError) -> None:
+        self.config = config
+
+    def section(self, _section: object) -> LogPipelineConfig:
+        if isinstance(self.config, ConfigError):
+            raise self.config
+        return self.config
+
+
+def run(group: Any, *arguments: object, operator: Operator | None = None) -> Result:
+    return CliRunner().invoke(group, [str(argument) for argument in arguments], obj=operator)
+
+
+def test_list() -> None:
+    listed = json.loads(run(rules, "list", "--json").stdout)
+    assert {"id", "severity", "status", "title", "file", "overridden_by"} == set(listed[0])
+    assert "ssh-password-guessing" in run(rules, "list").stdout
+
+
+def test_list_reads_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(FAILING)
+    operator = Operator(LogPipelineConfig(packs=(), rule_dirs=(tmp_path,)))
+    assert [row["id"] for row in json.loads(run(rules, "list", "--json", operator=operator).stdout)] == ["failing"]
+
+
+def test_a_broken_configuration_is_78() -> None:
+    error = ConfigError([Problem(where="log_pipeline.packs", what="found 3")])
+    result = run(rules, "list", operator=Operator(error))
+    assert result.exit_code == 78
+    assert "log_pipeline.packs: found 3" in result.stderr
+
+
+def test_validate(tmp_path: Path) -> None:
+    assert run(rules, "validate").exit_code == 0
+    (tmp_path / "a.yaml").write_text(BROKEN)
+    result = run(rules, "validate", tmp_path)
+    assert result.exit_code == 1
+    assert f"{tmp_path}/a.yaml:2: titel: unknown key" in result.stderr
+    as_json = json.loads(run(rules, "validate", "--json", tmp_path / "a.yaml").stdout)
+    assert {problem["line"] for problem in as_json["problems"]} == {1, 2}
+    assert run(rules, "validate", tmp_path / "none").exit_code == 2
+
+
+def test_test(tmp_path: Path) -> None:
+    good = run(rules, "test")
+    assert good.exit_code == 0, good.output
+    (tmp_path / "a.yaml").write_text(FAILING)
+    result = run(rules, "test", tmp_path)
+    assert result.exit_code == 1
+    assert "failing: match: does not match: y" in result.stderr
+    assert json.loads(run(rules, "test", "--json", tmp_path).stdout)["failures"][0]["rule"] == "failing"
+
+
+def test_explain() -> None:
+    result = run(rules, "explain", failed().decode())
+    assert result.exit_code == 0
+    assert "ssh-password-guessing: matches" in result.stdout
+    assert "source_ip = 203.0.113.7" in result.stdout
+    assert run(rules, "explain", "nothing").exit_code == 1
+    assert run(rules, "explain", "--rule", "none", "x").exit_code == 2
+    only = json.loads(run(rules, "explain", "--json", "--rule", "ssh-invalid-users", failed().decode()).stdout)
+    assert [rule["id"] for rule in only["rules"]] == ["ssh-invalid-users"]
+
+
+def test_terminal_codes_in_lines_are_escaped() -> None:
+    result = run(rules, "explain", failed(user="\x1b[31mroot").decode())
+    assert "\x1b" not in result.stdout
+
+
+def test_replay(tmp_path: Path) -> None:
+    log = tmp_path / "auth.log"
+    log.write_bytes(b"".join(failed(second) + b"\n" for second in range(5)))
+    result = run(logs, "replay", log)
+    assert result.exit_code == 1
+    assert "ssh-password-guessing: 5 events in 4s: source_ip 203.0.113.7" in result.stdout
+    assert "5 lines in" in result.stderr
+    first, last = map(json.loads, run(logs, "replay", "--json", log).stdout.splitlines())
+    assert first["rule"] == "ssh-password-guessing"
+    assert last["summary"]["lines"] == 5
+    log.write_bytes(b"nothing\n")
+    assert run(logs, "replay", log).exit_code == 0
+
+
+def test_replay_of_standard_input(tmp_path: Path) -> None:
+    content = b"".join(failed(second) + b"\n" for second in range(5))
+    result = CliRunner().invoke(logs, ["replay", "-", "--json"], input=content)
+    assert result.exit_code == 1
+
+
+def test_replay_with_own_rules_and_missing_files(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(FAILING)
+    (tmp_path / "a.log").write_bytes(b"an x\n")
+    assert "failing" in run(logs, "replay", tmp_path / "a.log", "--rules", tmp_path / "a.yaml").stdout
+    result = run(logs, "replay", tmp_path / "none.log")
+    assert result.exit_code != 0
+    assert "none.log" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [*rules.commands.values(), *logs.commands.values()], ids=lambda command: command.name
+)
+def test_every_command_has_an_example(command: Any) -> None:
+    assert "Example: ironpost " in (command.help or "")
+
+
+def test_commands_import_nothing_heavy() -> None:
+    heavy = ("re2", "yaml", "prometheus_client", "cattrs")
+    code = f"import sys, ironpost_logpipe.commands; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

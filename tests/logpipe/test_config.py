@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from ironpost_core.structure import FAILED, Report, structure
+from ironpost_logpipe.config import (
+    FileSource,
+    LogPipelineConfig,
+    StdinSource,
+    SyslogSource,
+    address_of,
+    section,
+    sources_of,
+)
+
+
+def problems(data: dict[str, object]) -> list[str]:
+    report = Report()
+    assert structure(LogPipelineConfig, data, ("log_pipeline",), report) is FAILED
+    return [str(problem) for problem in report.problems]
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"),
+    [
+        ("127.0.0.1:5514", ("127.0.0.1", 5514)),
+        ("[::1]:514", ("::1", 514)),
+        (":5514", ("", 5514)),
+        ("0.0.0.0:0", ("0.0.0.0", 0)),
+    ],
+)
+def test_addresses_to_listen_on(listen: str, expected: tuple[str, int]) -> None:
+    assert address_of(listen) == expected
+
+
+@pytest.mark.parametrize(
+    "listen", ["", "5514", "localhost:5514", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536", "[::1]"]
+)
+def test_what_is_no_address_is_refused(listen: str) -> None:
+    (problem,) = problems({"sources": [{"type": "syslog", "listen": listen}]})
+    assert problem.startswith("log_pipeline.sources[0].listen: expected an address with a port")
+
+
+def test_every_problem_is_reported() -> None:
+    found = problems(
+        {
+            "sources": [{"type": "fiel", "paths": ["/a"]}, {"type": "file"}, {"type": "stdin", "trust": "kernel"}],
+            "drop_policy": "old",
+            "batch_size": 0,
+            "overide": [],
+        }
+    )
+    assert len(found) == 6, found
+    assert 'did you mean "file"' in " ".join(found)
+    assert 'did you mean "override"' in " ".join(found)
+
+
+def test_a_whole_section() -> None:
+    report = Report()
+    config = structure(
+        section().type,
+        {
+            "sources": [
+                {"type": "file", "paths": ["/var/log/a"]},
+                {"type": "syslog", "protocol": "udp", "allow_from": ["10.0.0.0/8", "fd00::/8"]},
+                {"type": "stdin"},
+            ],
+            "override": [{"rule": "ssh-*", "severity": "critical", "threshold": {"count": 3, "timeframe": "5m"}}],
+        },
+        ("log_pipeline",),
+        report,
+    )
+    assert not report.problems
+    assert [type(source) for source in config.sources] == [FileSource, SyslogSource, StdinSource]
+
+
+def test_without_sources_the_usual_logs_are_read() -> None:
+    (source,) = sources_of(LogPipelineConfig())
+    assert isinstance(source, FileSource)
+    assert "/var/log/auth.log" in map(str, source.paths)
+    assert source.start == "end"

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+
+from ironpost_core.alerts import Alert, Key, Observable, Trust
+from ironpost_logpipe.chunks import Chunk
+from ironpost_logpipe.judge import Judge, address_in
+from ironpost_logpipe.matcher import Matcher
+from ironpost_logpipe.rules import Rule
+from ironpost_logpipe.thresholds import Windows
+from ironpost_logpipe.times import TimeReader
+from logpipe.helpers import FILE, LIVE, NOW, bundled, failed, file_chunk, simple
+
+
+def judged(chunk: Chunk, rules: tuple[Rule, ...] | None = None, judge: Judge | None = None) -> list[Alert]:
+    judge = judge or Judge(Windows(100), TimeReader(lambda: NOW, UTC))
+    judge.refresh()
+    hits, _ = Matcher(bundled() if rules is None else rules).match(chunk.lines)
+    return [alert for hit in hits if (alert := judge.alert(hit, chunk)) is not None]
+
+
+def test_an_alert_says_who_what_and_when() -> None:
+    (alert,) = judged(file_chunk([failed(second) for second in range(5)]))
+    assert alert.rule == "ssh-password-guessing"
+    assert alert.time == alert.last_seen == datetime(2025, 11, 3, 10, 0, 4, tzinfo=UTC)
+    assert alert.first_seen == datetime(2025, 11, 3, 10, 0, 0, tzinfo=UTC)
+    assert alert.count == 5
+    assert alert.observable(Key.SOURCE_IP, Trust.LOCAL) == "203.0.113.7"
+    assert alert.observable(Key.USER) == "root"
+    assert alert.observable(Key.PROCESS) == "sshd"
+    assert alert.evidence == (failed(4).decode(),)
+    assert alert.host == ""
+
+
+def test_ids_depend_on_the_place_in_the_file_and_on_nothing_else() -> None:
+    lines = [failed(second) for second in range(5)]
+    (alert,) = judged(file_chunk(lines))
+    (again,) = judged(file_chunk(lines))
+    (elsewhere,) = judged(file_chunk(lines, before=b"x\n"))
+    chunk = file_chunk(lines)
+    assert chunk.after is not None
+    (grown,) = judged(attrs.evolve(chunk, after=attrs.evolve(chunk.after, head=chunk.after.head[:256], offset=10**6)))
+    assert alert.id == again.id == grown.id != elsewhere.id
+
+
+def test_an_id_does_not_depend_on_how_far_the_file_had_grown() -> None:
+    lines = [b"ab x", b"c"]
+    rules = (simple("[{field: message, modifier: contains, value: x}]"),)
+    (early,) = judged(file_chunk(lines[:1]), rules)
+    (late,) = judged(file_chunk(lines), rules)
+    assert early.id == late.id
+
+
+def test_live_lines_have_the_time_of_arrival_and_their_senders_host() -> None:
+    lines = [failed(second * 1000) for second in range(5)]
+    (alert,) = judged(Chunk(LIVE, lines, NOW, senders=["192.0.2.1"] * 5))
+    assert alert.time == datetime.fromtimestamp(NOW, UTC)
+    assert alert.observables[Key.SOURCE_IP].trust is Trust.CLAIMED
+    assert alert.host == "web1"
+    rules = (simple("[{field: message, modifier: contains, value: x}]"),)
+    (bare,) = judged(Chunk(LIVE, [b"x"], NOW, senders=["192.0.2.1"]), rules)
+    assert bare.host == "192.0.2.1"
+
+
+def test_forged_events_do_not_complete_what_true_ones_began() -> None:
+    judge = Judge(Windows(100), TimeReader(lambda: NOW, UTC))
+    assert not judged(file_chunk([failed(second) for second in range(4)]), judge=judge)
+    assert not judged(Chunk(LIVE, [failed(4)] * 4, NOW, senders=["192.0.2.1"] * 4), judge=judge)
+    (alert,) = judged(file_chunk([failed(5)]), judge=judge)
+    assert alert.observables[Key.SOURCE_IP].trust is Trust.LOCAL
+
+
+@pytest.mark.parametrize("address", ["www.example.com", "203.0.113.256", "UNKNOWN", "\xff"])
+def test_a_source_that_is_no_address_accuses_nobody(address: str) -> None:
+    assert judged(file_chunk([failed(second, address) for second in range(20)])) == []
+
+
+def test_one_source_in_several_spellings_is_one_key() -> None:
+    spelled = ["203.0.113.7", "::ffff:203.0.113.7", "::FFFF:cb00:7107", "203.0.113.7", "203.0.113.7"]
+    (alert,) = judged(file_chunk([failed(second, address) for second, address in enumerate(spelled)]))
+    assert alert.observable(Key.SOURCE_IP) == "203.0.113.7"
+
+
+def test_without_a_threshold_each_match_alerts_and_bad_observables_are_left_out() -> None:
+    rule = simple(
+        r"[{field: message, modifier: regex,"
+        r" value: '^u=(?P<user>.*) p=(?P<destination_port>\d+) f=(?P<source_ip>.*)$'}]"
+    )
+    (good, bad) = judged(file_chunk([b"u=bob p=22 f=192.0.2.1", b"u= p=0 f=host"]), (rule,))
+    assert {str(key): seen.value for key, seen in good.observables.items()} == {
+        "user": "bob",
+        "destination_port": "22",
+        "source_ip": "192.0.2.1",
+    }
+    assert not bad.observables
+    assert good.message == "source_ip 192.0.2.1, destination_port 22, user bob"
+
+
+def test_the_sources_own_word_wins() -> None:
+    known = Observable(Key.USER, "true", Trust.LOCAL)
+    rule = simple("[{field: message, modifier: regex, value: 'u=(?P<user>.*)'}]")
+    (alert,) = judged(file_chunk([b"u=false"], source=attrs.evolve(FILE, observables=(known,))), (rule,))
+    assert alert.observables[Key.USER] == known
+
+
+def test_a_rule_in_test_raises_nothing() -> None:
+    rule = simple("[{field: message, modifier: contains, value: x}]")
+    assert not judged(file_chunk([b"x"]), (attrs.evolve(rule, document=attrs.evolve(rule.document, status="test")),))
+
+
+def test_keys_may_be_fields_and_missing_ones_are_not_counted() -> None:
+    conditions = "[{field: message, modifier: regex, value: 'x(?P<user>u)?'}]"
+    by_app = simple(conditions, threshold="{by: [app], count: 2, timeframe: 1m}")
+    lines = [b"Nov  3 10:00:00 web1 a[1]: x", b"Nov  3 10:00:00 web1 b[1]: x", b"Nov  3 10:00:00 web1 a[1]: x"]
+    assert len(judged(file_chunk(lines), (by_app,))) == 1
+    by_user = simple(conditions, threshold="{by: [user], count: 1, timeframe: 1m}")
+    assert judged(file_chunk(lines), (by_user,)) == []
+
+
+def test_a_line_with_a_nonsense_time_takes_that_of_its_arrival() -> None:
+    rule = simple("[{field: message, modifier: contains, value: x}]")
+    (alert,) = judged(file_chunk([b"2024-99-03T10:00:00Z web1 a[1]: x"]), (rule,))
+    assert alert.time == datetime.fromtimestamp(NOW, UTC)
+
+
+def test_addresses_are_bounded_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ironpost_logpipe.judge._CACHED_ADDRESSES", 4)
+    judge = Judge(Windows(100), TimeReader(lambda: NOW, UTC))
+    judged(file_chunk([failed(0, f"192.0.2.{number}") for number in range(20)]), judge=judge)
+    assert len(judge._addresses) <= 4
+    assert address_in(b"fe80::1%eth0") == "fe80::1"

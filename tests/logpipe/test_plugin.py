@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ironpost_core.alerts import Key
+from ironpost_core.errors import ActionError, PluginError, RuleError
+from ironpost_core.hookspecs import State
+from ironpost_core.metrics import catalogue_of
+from ironpost_core.testing import CollectingPublisher, PluginRun
+from ironpost_logpipe import LogpipePlugin
+from logpipe.helpers import failed
+
+OWN = (
+    "id: mine\ntitle: T\nseverity: low\ndetection: {conditions: [{field: message, modifier: contains, value: MINE}]}\n"
+)
+
+
+def run(config: dict[str, Any], **changes: Any) -> PluginRun:
+    return PluginRun(LogpipePlugin, name="logpipe", config=config, **changes)
+
+
+def log_of(path: Path, **changes: Any) -> dict[str, Any]:
+    return {"sources": [{"type": "file", "paths": [str(path)], "start": "beginning"}], **changes}
+
+
+def attack(path: Path, count: int, first: int = 0) -> None:
+    with path.open("ab") as file:
+        file.write(b"".join(failed(first + second) + b"\n" for second in range(count)))
+
+
+def processed(running: PluginRun, count: int) -> None:
+    def done() -> bool:
+        running.clock.advance(0.3)
+        return running.metric("log_pipeline_logs_processed_total") == count
+
+    running.wait_for(done)
+
+
+def test_every_metric_is_there_before_anything_happens() -> None:
+    with run({"enabled": False}, start=False) as running:
+        for spec in catalogue_of("logpipe"):
+            name = spec.name + ("_count" if spec.kind == "histogram" else "")
+            labels = {label: values[0] for label, values in spec.labels.items()}
+            assert running.metric(name, **labels) == 0
+        assert running.health().state is State.DEGRADED
+
+
+def test_a_log_becomes_an_alert_and_a_restart_goes_on(tmp_path: Path) -> None:
+    log, publisher = tmp_path / "auth.log", CollectingPublisher()
+    attack(log, 4)
+    with run(log_of(log), publisher=publisher) as running:
+        processed(running, 4)
+        assert running.health().state is State.HEALTHY, running.health()
+        assert running.health().details["sources"][0]["position"] == log.stat().st_size
+    assert not publisher.alerts
+    attack(log, 1, first=4)
+    with run(log_of(log), publisher=publisher) as running:
+        processed(running, 1)
+        running.wait_for(lambda: running.metric("log_pipeline_alerts_sent_total") == 1)
+        assert running.metric("log_pipeline_rule_matches_total") == 1
+        assert running.metric("log_pipeline_processing_duration_seconds_count") >= 1
+        assert running.metric("log_pipeline_rules_loaded") == 8
+        assert running.metric("log_pipeline_buffer_size") == 0
+    (alert,) = publisher.alerts
+    assert alert.observable(Key.SOURCE_IP) == "203.0.113.7"
+    assert alert.count == 5
+
+
+def test_datagrams_become_claimed_alerts(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    source = {"type": "syslog", "listen": f"127.0.0.1:{port}", "format": "syslog"}
+    with run({"sources": [source]}) as running:
+        running.wait_for(lambda: running.health().details["sources"][0]["state"] == "listening")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for line in (b"", b"\xff\0", b"no syslog", *(b"<38>" + failed(second) for second in range(5))):
+                sender.sendto(line, ("127.0.0.1", port))
+        processed(running, 5)
+        assert running.metric("log_pipeline_parse_errors_total", format="syslog") == 3
+        assert running.metric("log_pipeline_logs_collected_total") == 8
+        running.wait_for(lambda: len(running.alerts) == 1)
+    assert running.alerts[0].observables[Key.SOURCE_IP].trust.value == "claimed"
+
+
+def test_what_is_missing_is_said_and_the_rest_runs(tmp_path: Path) -> None:
+    log, rules = tmp_path / "auth.log", tmp_path / "rules"
+    attack(log, 5)
+    rules.mkdir()
+    (rules / "broken.yaml").write_text("id: x\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        config = log_of(log, rule_dirs=[str(rules)])
+        config["sources"].append({"type": "syslog", "listen": listen})
+        with run(config) as running:
+            processed(running, 5)
+            running.wait_for(lambda: "can't listen" in running.health().reason)
+            health = running.health()
+            assert health.state is State.DEGRADED
+            assert "broken.yaml:1" in health.reason
+            assert "more problems in rules" not in health.reason
+            assert len(running.alerts) == 1
+
+
+def test_a_reload_takes_over_rules_and_settings(tmp_path: Path) -> None:
+    log, rules = tmp_path / "auth.log", tmp_path / "rules"
+    rules.mkdir()
+    attack(log, 4)
+    config = log_of(log, rule_dirs=[str(rules)])
+    with run(config) as running:
+        processed(running, 4)
+        (rules / "mine.yaml").write_text(OWN)
+        assert running.act("reload-rules") == {"rules": 9}
+        with log.open("ab") as file:
+            file.write(b"Nov  3 10:00:09 web1 app[1]: MINE\n")
+        processed(running, 5)
+        running.wait_for(lambda: [alert.rule for alert in running.alerts] == ["mine"])
+        running.reload(config | {"override": [{"rule": "mine", "status": "disabled"}], "batch_size": 7})
+        assert running.metric("log_pipeline_rules_loaded") == 8
+        attack(log, 1, first=10)  # the windows of rules that did not change are kept
+        processed(running, 6)
+        running.wait_for(lambda: len(running.alerts) == 2)
+
+
+def test_a_reload_that_can_not_be_is_refused_and_nothing_changes(tmp_path: Path) -> None:
+    log, rules = tmp_path / "auth.log", tmp_path / "rules"
+    rules.mkdir()
+    log.touch()
+    config = log_of(log, rule_dirs=[str(rules)])
+    with run(config) as running:
+        (rules / "bad.yaml").write_text("id: x\ntitel: y\n")
+        with pytest.raises(RuleError, match=r"bad\.yaml:2.*did you mean \"title\""):
+            running.reload(config | {"batch_size": 5})
+        with pytest.raises(ActionError, match="the old rules stay in force"):
+            running.act("reload-rules")
+        with pytest.raises(PluginError, match="sources can't change"):
+            running.reload({})
+        assert running.metric("log_pipeline_rules_loaded") == 8
+        assert running.health().state is State.HEALTHY or "no readable" in running.health().reason
+
+
+def test_without_a_log_or_a_rule_it_is_degraded(tmp_path: Path) -> None:
+    with run(log_of(tmp_path / "none", packs=[])) as running:
+        running.wait_for(lambda: "no readable log among" in running.health().reason)
+        assert "no rule is in force" in running.health().reason
+
+
+def test_rules_can_not_be_reloaded_before_the_start() -> None:
+    with run({}, start=False) as running, pytest.raises(ActionError, match="not running"):
+        running.act("reload-rules")
+
+
+def test_the_book_is_in_balance_at_every_scrape(tmp_path: Path) -> None:
+    log = tmp_path / "auth.log"
+    attack(log, 30_000)
+    with run(log_of(log)) as running:
+        seen = 0.0
+        while seen < 30_000:
+            families = running.metrics.families(running.metrics.readers[0]())
+            values = {
+                sample.name.removeprefix("ironpost_log_pipeline_"): sample.value
+                for family in families
+                for sample in family.samples
+                if not sample.labels
+            }
+            seen = values["logs_processed_total"]
+            rest = values["logs_dropped_total"] + values["buffer_size"]
+            assert values["logs_collected_total"] == seen + rest

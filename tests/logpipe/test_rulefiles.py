@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ironpost_logpipe.rulefiles import bundled_packs, load_rules, parse_rules, read_rule_file
+
+GOOD = (
+    "id: {id}\ntitle: T\nseverity: low\ndetection:\n  conditions: [{{field: message, modifier: contains, value: x}}]\n"
+)
+
+
+def test_the_bundled_packs_load() -> None:
+    loaded = load_rules([], list(bundled_packs()))
+    assert not loaded.problems
+    assert {"ssh-password-guessing", "sudo-not-in-sudoers"} <= {rule.id for rule in loaded.rules}
+
+
+def test_a_broken_file_is_named_and_the_others_load(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD.format(id="a") + "---\n" + GOOD.format(id="b"))
+    (tmp_path / "b.yaml").write_text("id: x\ntitel: T\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "c.yml").write_text(GOOD.format(id="c"))
+    (tmp_path / "sub" / "d.yaml").write_text("a: [")
+    (tmp_path / ".hidden.yaml").write_text("nonsense")
+    (tmp_path / "notes.txt").write_text("nonsense")
+    loaded = load_rules([tmp_path], [])
+    assert [rule.id for rule in loaded.rules] == ["a", "b", "c"]
+    texts = [str(problem) for problem in loaded.problems]
+    assert any(text.startswith(f"{tmp_path}/b.yaml:2: titel: unknown key") and "title" in text for text in texts), texts
+    assert any(text.startswith(f"{tmp_path}/b.yaml:1: severity: is missing") for text in texts), texts
+    assert any(text.startswith(f"{tmp_path}/sub/d.yaml:") for text in texts), texts
+    assert loaded.files == 4
+
+
+def test_own_rules_replace_bundled_ones_but_not_each_other(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD.format(id="ssh-password-guessing"))
+    (tmp_path / "b.yaml").write_text(GOOD.format(id="twice"))
+    (tmp_path / "c.yaml").write_text("\n" + GOOD.format(id="twice"))
+    loaded = load_rules([tmp_path], ["sshd"])
+    replaced = {rule.id: rule for rule in loaded.rules}["ssh-password-guessing"]
+    assert replaced.document.title == "T"
+    (problem,) = loaded.problems
+    assert "is taken by" in problem.what
+    assert str(problem).startswith(f"{tmp_path}/c.yaml:2")
+    assert len(read_rule_file(tmp_path / "b.yaml").rules) == 1
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    loaded = load_rules([tmp_path / "none"], ["ssh"])
+    texts = " ".join(map(str, loaded.problems))
+    assert 'did you mean "sshd"' in texts
+    assert "can't be read" in texts
+    assert "can't be read" in str(read_rule_file(tmp_path / "none.yaml").problems[0])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("id: a", "id: Not_Good", "lower-case words joined by dashes"),
+        ("modifier: contains", "modifier: contain", 'did you mean "contains"'),
+        ("field: message", "field: mesage", 'did you mean "message"'),
+        ("severity: low", "severity: lwo", 'did you mean "low"'),
+        ("severity: low", "severity: low\nstatus: on", "found"),
+    ],
+)
+def test_mistakes_are_met_with_help(old: str, new: str, message: str) -> None:
+    loaded = parse_rules("x.yaml", GOOD.format(id="a").replace(old, new).encode())
+    assert not loaded.rules
+    assert message in str(loaded.problems[0])
+    assert loaded.problems[0].line is not None
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_make_rules_or_problems(content: bytes) -> None:
+    parse_rules("x.yaml", content)

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from ironpost_logpipe.chunks import Position
+from ironpost_logpipe.state import StateError, decode, encode
+from ironpost_logpipe.thresholds import Windows
+
+
+def test_what_is_decoded_is_what_was_encoded() -> None:
+    windows, pauses = Windows(5000), []
+    for number in range(2500):
+        windows.add(("rule", "local", (b"\xff%d" % number, b"")), 1.5 + number, 3, 10)
+    positions = {"/a": Position("/a", 1, 2, b"\x00\xff", 77), "/b\udcff": Position("/b\udcff", 1, 3, b"", 0)}
+    data = encode(positions, windows, lambda: pauses.append(1))
+    restored = Windows(5000)
+    assert decode(data, restored) == positions
+    assert list(restored.dump()) == list(windows.dump())
+    assert len(pauses) == 3
+
+
+def test_nothing_is_also_something() -> None:
+    assert decode(encode({}, Windows(1)), Windows(1)) == {}
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[]", b'{"version":99}', b"\xff", b'{"version":1,"files":[[1]],"windows":[]}']
+)
+def test_what_another_version_wrote_is_refused(data: bytes) -> None:
+    with pytest.raises(StateError):
+        decode(data, Windows(1))

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
+
+import pytest
+
+from ironpost_core.clock import SystemClock
+from ironpost_logpipe.buffer import Buffer
+from ironpost_logpipe.config import SyslogSource
+from ironpost_logpipe.udp import UdpListener
+
+PATIENCE = 10.0
+
+
+class Running:
+    """A listener on its thread."""
+
+    def __init__(self, config: SyslogSource) -> None:
+        self.buffer = Buffer(100_000, 64 << 20)
+        self.stopping = threading.Event()
+        self.listener = UdpListener(
+            config, buffer=self.buffer, clock=SystemClock(), stopping=self.stopping, log=logging.getLogger("test")
+        )
+        self.thread = threading.Thread(target=self.listener.run)
+
+    def __enter__(self) -> Running:
+        self.thread.start()
+        self.until(lambda: self.listener.address is not None or bool(self.listener.status.trouble))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive()
+
+    def until(self, condition: object) -> None:
+        assert callable(condition)
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def lines(self, count: int) -> list[bytes]:
+        """The next so many lines."""
+        found: list[bytes] = []
+        deadline = time.monotonic() + PATIENCE
+        while len(found) < count and time.monotonic() < deadline:
+            found += [bytes(line) for chunk in self.buffer.take(1000, 0.1) for line in chunk.lines]
+        return found
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    with Running(SyslogSource(listen="127.0.0.1:0")) as started:
+        yield started
+
+
+def send(running: Running, *datagrams: bytes) -> None:
+    assert running.listener.address is not None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for datagram in datagrams:
+            sender.sendto(datagram, running.listener.address)
+
+
+def test_any_bytes_arrive_and_are_counted(running: Running) -> None:
+    datagrams = [b"", b"\0", b"\xff\xfe", b"<34>1 - - - - - [", b"a\nb", b"x" * 65_507, b"<13>hello"]
+    send(running, *datagrams)
+    assert running.lines(len(datagrams)) == datagrams
+    assert running.buffer.tally().collected == len(datagrams)
+
+
+def test_senders_are_known(running: Running) -> None:
+    send(running, b"x")
+    running.until(lambda: running.buffer.tally().collected == 1)
+    (chunk,) = running.buffer.take(1, 1)
+    assert list(chunk.senders) == ["127.0.0.1"]
+    assert chunk.source.live
+
+
+def test_a_burst_is_taken_whole_or_counted(running: Running) -> None:
+    send(running, *[b"<13>message %d" % number for number in range(5000)])
+    running.until(lambda: running.buffer.tally().collected + running.listener.socket_drops >= 5000)
+
+
+@pytest.mark.parametrize(("networks", "accepted"), [(("10.0.0.0/8",), 0), (("127.0.0.0/8",), 3)])
+def test_only_those_allowed_may_send(networks: tuple[str, ...], accepted: int) -> None:
+    config = SyslogSource(listen="127.0.0.1:0", allow_from=tuple(map(IPv4Network, networks)))
+    with Running(config) as started:
+        send(started, b"a", b"b", b"c")
+        started.until(lambda: started.listener.refused + started.buffer.tally().collected == 3)
+        assert started.buffer.tally().collected == accepted
+        started.until(lambda: started.listener.status.entries[0]["refused_datagrams"] == 3 - accepted)
+
+
+def test_networks_of_the_other_family_are_no_match() -> None:
+    config = SyslogSource(allow_from=(IPv6Network("2001:db8::/32"), IPv4Network("192.0.2.0/24")))
+    listener = UdpListener(
+        config, buffer=Buffer(10, 10), clock=SystemClock(), stopping=threading.Event(), log=logging.getLogger("test")
+    )
+    assert listener._in_networks("::ffff:192.0.2.1")
+    assert listener._in_networks("2001:db8::1%eth0")
+    assert not listener._in_networks("::1")
+
+
+def test_a_port_that_is_taken_is_named_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ironpost_logpipe.udp._RETRY", 0.05)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        with Running(SyslogSource(listen=f"127.0.0.1:{port}")) as started:
+            trouble = started.listener.status.trouble
+            assert f"syslog 127.0.0.1:{port}/udp: can't listen: Address already in use" in trouble
+            assert "see who listens there" in trouble
+            other.close()
+            started.until(lambda: started.listener.address is not None)
+            started.until(lambda: not started.listener.status.trouble)
+    assert caplog.text.count("can't listen") == 1
+
+
+def test_all_addresses_mean_both_families() -> None:
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with Running(SyslogSource(listen=":0")) as started:
+        assert started.listener.address is not None
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"x", ("127.0.0.1", started.listener.address[1]))
+        assert started.lines(1) == [b"x"]
