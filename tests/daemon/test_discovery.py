@@ -116,8 +116,12 @@ def test_a_loser_keeps_its_reason_though_its_shown_name_is_no_plugins(site):
     assert "belongs to ironpost-plugin-canary" in find_plugins()[1].problem
 
 
-def test_a_distribution_that_says_nothing_of_itself(site):
-    install(site, "canary", plugins="canary = a:A", metadata="Metadata-Version: 2.1\n")
+@pytest.mark.parametrize("metadata", ["Metadata-Version: 2.1\n", "", b"\xff\xfe\x00["])
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_distribution_that_says_nothing_of_itself(site, metadata, others):
+    install(site, "canary", plugins="canary = a:A", metadata=metadata)
+    for _ in range(others):
+        (install(site, "broken") / "entry_points.txt").write_bytes(b"\xff")
     (plugin,) = find_plugins()
     assert (plugin.distribution, plugin.version, plugin.summary) == ("unknown distribution", "unknown", "")
 

@@ -39,9 +39,7 @@ class Candidate:
 
 
 def _candidate(entry_point: importlib.metadata.EntryPoint) -> Candidate:
-    metadata = entry_point.dist.metadata if entry_point.dist is not None else None
-    keys = ("Name", "Version", "Summary")
-    known = {key: str(metadata[key]) for key in keys if metadata is not None and key in metadata}
+    known = _about(entry_point.dist)
     return Candidate(
         name=entry_point.name,
         entry_point=entry_point,
@@ -50,6 +48,17 @@ def _candidate(entry_point: importlib.metadata.EntryPoint) -> Candidate:
         version=known.get("Version", "unknown"),
         summary=known.get("Summary", ""),
     )
+
+
+def _about(distribution: importlib.metadata.Distribution | None) -> dict[str, str]:
+    """What a distribution says of itself, as far as that can be read."""
+    try:
+        if distribution is None:
+            return {}
+        metadata = distribution.metadata
+        return {key: str(metadata[key]) for key in ("Name", "Version", "Summary") if key in metadata}
+    except Exception:  # noqa: BLE001 - the stated boundary: metadata can be broken in any way
+        return {}
 
 
 def _refused(candidate: Candidate, problem: str) -> Candidate:
@@ -104,8 +113,9 @@ def _entry_points_one_by_one(group: str) -> list[importlib.metadata.EntryPoint]:
     found: dict[str, list[importlib.metadata.EntryPoint]] = {}
     for distribution in importlib.metadata.distributions():
         try:
+            name = _normalised(_about(distribution).get("Name", f"unknown {len(found)}"))
             # The first of a name on the path hides the others, as it does for import.
-            found.setdefault(_normalised(distribution.name), list(distribution.entry_points.select(group=group)))
+            found.setdefault(name, list(distribution.entry_points.select(group=group)))
         except Exception as error:  # noqa: BLE001 - see _entry_points
             place = getattr(distribution, "_path", "an unknown place")
             log.warning("the metadata at %s can't be read (%s); reinstall it", place, type(error).__name__)

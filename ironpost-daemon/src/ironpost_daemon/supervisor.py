@@ -148,7 +148,8 @@ class Supervisor:
         """Offer the changed sections to their plugins, each for itself.
 
         Returns:
-            Section → what came of it: ``unchanged``, ``reloaded``, ``started``, ``stopped``, ``restart needed`` or ``refused: why``.
+            Section → what came of it: ``unchanged``, ``reloaded``, ``started``, ``stopped``, ``restart needed`` or
+            ``refused: why``.
         """
         with self._lock:
             return {
