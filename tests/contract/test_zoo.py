@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -14,7 +15,9 @@ import pytest
 from contract.zoo.members import HERDS, Member
 from contract.zoo.site import write_distribution
 from daemon_process import DaemonProcess, not_started
+from ironpost_core import ActionError
 from ironpost_core.metrics import describe_fixed
+from ironpost_daemon.control import call
 
 REAL = ("ebpf", "guard", "logpipe", "sbom")
 QUIET = """[[log_pipeline.sources]]
@@ -86,18 +89,32 @@ each_member = pytest.mark.parametrize(
 
 @each_member
 def test_is_named_with_its_reason(herd, member):
-    def in_health() -> bool:
+    def in_health() -> dict[str, Any] | None:
         herd.metrics()  # a reader is called at a scrape
         (entry,) = [plugin for plugin in herd.get("/health").json()["plugins"] if plugin["name"] == member.name]
-        return re.search(member.says, entry["reason"]) is not None
+        return entry if re.search(member.says, entry["reason"]) else None
 
-    herd.until(in_health, f"/health says {member.says!r} of {member.name}")
-    listed = plugins(herd)[member.name]
-    assert re.search(member.says, listed["reason"])
-    assert listed["distribution"] == f"zoo-{member.name.replace('_', '-')}"
-    assert (listed["life"] == "failed") == (member.up == 0)
-    assert (listed["health"] == "healthy") == (not member.says)
+    entry = herd.until(in_health, f"/health says {member.says!r} of {member.name}")
+    assert (entry["life"] == "failed") == (member.up == 0)
+    assert (entry["health"] == "healthy") == (not member.says)
     assert herd.metrics()[f'ironpost_daemon_plugin_up{{module="{member.name}"}}'] == member.up
+
+
+@pytest.mark.parametrize("name", HERDS)
+def test_ironpost_plugins_shows_the_reason_of_each(herds, name):
+    herd, members = herds[name], HERDS[name]
+    herd.wait_ready()
+
+    def with_all_reasons() -> dict[str, dict[str, Any]] | None:
+        herd.metrics()
+        found = plugins(herd)
+        return found if all(re.search(member.says, found[member.name]["reason"]) for member in members) else None
+
+    found = herd.until(with_all_reasons, "every reason is shown")
+    assert found.keys() == {member.name for member in members} | set(REAL)
+    for member in members:
+        assert found[member.name]["distribution"] == f"zoo-{member.name.replace('_', '-')}"
+        assert found[member.name]["version"] == "1.0"
 
 
 @each_herd
@@ -139,6 +156,20 @@ def test_after_a_failing_alert_hook_the_next_alert_follows(herd, name):
     herd.until(lambda: herd.metrics()[f"ironpost_{name}_heard_total"] == 3, "three alerts heard")
 
 
+@pytest.mark.parametrize("herd", ["run"], indirect=True)
+def test_nobody_can_publish_in_anothers_name(herd):
+    found = herd.until(lambda: herd.ironpost_json("alerts", "--rule", "zoo-herald"), "the herald is heard")
+    assert {alert["plugin"] for alert in found} == {"herald"}
+
+
+@pytest.mark.parametrize("herd", ["run"], indirect=True)
+@pytest.mark.parametrize(("action", "says"), [("exit", "SystemExit: 8"), ("hang", "0.5 s"), ("odd", "JSON")])
+def test_a_broken_action_is_an_error_for_its_caller_alone(herd, action, says):
+    with pytest.raises(ActionError, match=says):
+        call(herd.control_socket, f"action_exits.{action}", {}, 60)
+    assert herd.get("/health").status == 200
+
+
 @pytest.mark.parametrize("herd", ["hang"], indirect=True)
 def test_hanging_hooks_cost_one_thread_each_and_not_one_per_request(herd):
     def threads() -> int:
@@ -163,6 +194,30 @@ def test_all_at_once(tmp_path):
             member.name for member in EVERYONE.values() if not member.up
         }
         assert daemon.terminate() == 0, daemon.log
+
+
+def test_each_plugin_refuses_a_reload_for_itself(tmp_path):
+    body = """\
+    @attrs.frozen
+    class Config:
+        x: int = setting(default=1, help="X")
+    class Zoo(Plugin):
+        def ironpost_config(self): return Section("{name}", Config)
+        def ironpost_reload(self, config): {act}
+    """
+    acts = {"taking": "pass", "refusing": "raise ValueError('zoo says no')", "leaving": "sys.exit(1)"}
+    members = [Member(name=name, body=body.format(name=name, act=act), up=1) for name, act in acts.items()]
+    with daemon_with(tmp_path, *members) as daemon:
+        daemon.until(lambda: {plugins(daemon)[name]["life"] for name in acts} == {"running"}, "all run")
+        daemon.configure(QUIET + "".join(f"[{name}]\nx = 2\n" for name in acts))
+        done = daemon.ironpost("reload", "--json")
+        assert done.returncode == 1
+        outcome = json.loads(done.stdout)
+        assert outcome["taking"] == "reloaded"
+        assert re.search("refused: .*zoo says no", outcome["refusing"])
+        assert re.search("refused: .*SystemExit: 1", outcome["leaving"])
+        assert outcome["log_pipeline"] == "unchanged"
+        assert_the_four_serve(daemon)
 
 
 def test_of_two_that_claim_a_name_its_owner_wins_or_neither(tmp_path):

@@ -84,6 +84,25 @@ FAIL_TO_LOAD = (
         says="KeyError: 'zoo in config'",
     ),
     Member(
+        name="hook_is_raising_property",
+        body="""\
+        class Zoo(Plugin):
+            ironpost_start = property(lambda self: 1 / 0)
+        """,
+        says="ZeroDivisionError",
+    ),
+    Member(
+        name="default_raises",
+        body="""\
+        @attrs.frozen
+        class Config:
+            x: int = setting(factory=lambda: 1 / 0, help="X")
+        class Zoo(Plugin):
+            def ironpost_config(self): return Section("default_raises", Config)
+        """,
+        says="ZeroDivisionError",
+    ),
+    Member(
         name="section_taken",
         body="""\
         @attrs.frozen
@@ -157,6 +176,16 @@ FAIL_TO_LOAD = (
 
 FAIL_TO_START = (
     Member(
+        name="unprintable_start",
+        body="""\
+        class Evil(Exception):
+            def __str__(self): raise self
+        class Zoo(Plugin):
+            def ironpost_start(self, context): raise Evil
+        """,
+        says="Evil",
+    ),
+    Member(
         name="raises_in_start",
         body="""\
         class Zoo(Plugin):
@@ -207,7 +236,54 @@ RUN_BADLY = (
         class Zoo(Plugin):
             def ironpost_health(self): return "fine"
         """,
-        says="its health is 'fine'",
+        says="not a Health",
+        up=1,
+    ),
+    Member(
+        name="odd_details",
+        body="""\
+        class Zoo(Plugin):
+            def ironpost_health(self): return Health(details={"zoo": object()})
+        """,
+        says="object is not JSON serializable",
+        up=1,
+    ),
+    Member(
+        name="odd_reason",
+        body="""\
+        class Zoo(Plugin):
+            def ironpost_health(self): return Health(State.DEGRADED, "\\x1b[31m" + "zoo" * 100_000)
+        """,
+        says=r"^\\x1b\[31m(zoo){100,1000}",
+        up=1,
+    ),
+    Member(
+        name="unprintable_error",
+        body="""\
+        class Evil(BaseException):
+            def __str__(self): raise self
+            __repr__ = __str__
+        class Zoo(Plugin):
+            def ironpost_start(self, context): context.spawn("work", self.work)
+            def work(self): raise Evil
+            def ironpost_health(self): raise Evil
+        """,
+        says="Evil",
+        up=1,
+    ),
+    Member(
+        name="action_exits",
+        body="""\
+        @attrs.frozen
+        class Go: pass
+        class Zoo(Plugin):
+            def ironpost_actions(self):
+                return [
+                    Action(name="exit", request=Go, run=lambda _: sys.exit(8), help="Exits."),
+                    Action(name="hang", request=Go, run=lambda _: hang(), help="Hangs.", deadline=0.5),
+                    Action(name="odd", request=Go, run=lambda _: object(), help="Returns no JSON."),
+                ]
+        """,
         up=1,
     ),
     Member(
@@ -402,7 +478,8 @@ HERALD = Member(
         def ironpost_start(self, context):
             now = datetime.now(UTC)
             for number in range(3):
-                context.alerts.publish(Alert(rule="zoo-herald", title="Hear", severity=Severity.LOW, time=now))
+                alert = Alert(rule="zoo-herald", title="Hear", plugin="logpipe", severity=Severity.LOW, time=now)
+                context.alerts.publish(alert)
     """,
     up=1,
 )
