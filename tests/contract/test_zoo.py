@@ -58,15 +58,16 @@ def assert_the_four_serve(daemon: DaemonProcess) -> None:
 
 @pytest.fixture(scope="module")
 def herds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, DaemonProcess]]:
-    """A daemon for each herd, all started side by side; at the end each stops on SIGTERM, whatever its members do."""
+    """A daemon for each herd and one for all, started side by side; each must stop on SIGTERM in the end."""
     started: dict[str, DaemonProcess] = {}
+    every = {**HERDS, "all": tuple(EVERYONE.values())}
     try:
-        for name, members in HERDS.items():
+        for name, members in every.items():
             started[name] = daemon_with(tmp_path_factory.mktemp(name), *members).start(wait=False)
         yield started
         for daemon in started.values():
             daemon.signal(signal.SIGTERM)
-        assert {name: daemon.wait() for name, daemon in started.items()} == dict.fromkeys(HERDS, 0)
+        assert {name: daemon.wait() for name, daemon in started.items()} == dict.fromkeys(every, 0)
     finally:
         for daemon in started.values():
             daemon.kill()
@@ -185,15 +186,14 @@ def test_hanging_hooks_cost_one_thread_each_and_not_one_per_request(herd):
     assert threads() < before + 25
 
 
-def test_all_at_once(tmp_path):
-    with daemon_with(tmp_path, *EVERYONE.values()) as daemon:
-        assert_the_four_serve(daemon)
-        found = plugins(daemon)
-        assert found.keys() == EVERYONE.keys() | set(REAL)
-        assert {name for name, plugin in found.items() if plugin["life"] == "failed"} == {
-            member.name for member in EVERYONE.values() if not member.up
-        }
-        assert daemon.terminate() == 0, daemon.log
+@pytest.mark.parametrize("herd", ["all"], indirect=True)
+def test_all_at_once(herd):
+    assert_the_four_serve(herd)
+    found = plugins(herd)
+    assert found.keys() == EVERYONE.keys() | set(REAL)
+    assert {name for name, plugin in found.items() if plugin["life"] == "failed"} == {
+        member.name for member in EVERYONE.values() if not member.up
+    }
 
 
 def test_each_plugin_refuses_a_reload_for_itself(tmp_path):
