@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import attrs
 
@@ -73,9 +74,10 @@ class Chunk:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def offset(self, index: int) -> int:
-        """Where the line with this index begins in its file. Cut lines are alone in their chunk, so this is exact."""
-        return self.start + index + sum(map(len, self.lines[:index]))
+    def offsets(self) -> list[int]:
+        """Where each line begins in its file. Exact, because a cut line is alone in its chunk."""
+        ends = accumulate(self.lines, lambda at, line: at + len(line) + 1, initial=self.start)
+        return list(ends)
 
     def first(self, count: int) -> Chunk:
         """The same with only the first lines."""

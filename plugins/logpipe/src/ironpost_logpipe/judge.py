@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-
-import attrs
 
 from ironpost_core.alerts import Alert, Key, Observable, canonical_address, deterministic_id
 from ironpost_core.settings import Duration
@@ -35,6 +34,7 @@ class Judge:
         self.windows = windows
         self._times = times
         self._addresses: dict[bytes, str | None] = {}
+        self._offsets: tuple[Chunk | None, list[int]] = (None, [])
 
     def refresh(self) -> None:
         """To be called before each batch."""
@@ -94,7 +94,8 @@ class Judge:
     def _raise(self, hit: Hit, chunk: Chunk, key: tuple[bytes, ...], burst: Burst) -> Alert:
         document = hit.rule.document
         observables = self._observables(hit, chunk)
-        alert = Alert(
+        return Alert(
+            id=self._id(hit, chunk, key),
             rule=document.id,
             title=document.title,
             severity=document.severity,
@@ -108,12 +109,17 @@ class Judge:
             evidence=(hit.event.raw,),
             observables=observables,
         )
+
+    def _id(self, hit: Hit, chunk: Chunk, key: tuple[bytes, ...]) -> str:
+        """The same after a crash for what is read again, else any."""
         if chunk.after is None:
-            return alert
-        start = chunk.offset(hit.line)
+            return uuid.uuid4().hex
+        if self._offsets[0] is not chunk:
+            self._offsets = (chunk, chunk.offsets())
+        start = self._offsets[1][hit.line]
         # Only the bytes up to this line, or the id would depend on how far the file had grown when it was read.
         head = chunk.after.head[: start + len(chunk.lines[hit.line])]
-        return attrs.evolve(alert, id=deterministic_id(document.id, *key, head, start, hit.event.raw))
+        return deterministic_id(hit.rule.id, *key, head, start, hit.event.raw)
 
     def _observables(self, hit: Hit, chunk: Chunk) -> tuple[Observable, ...]:
         found: dict[Key, Observable] = {}
