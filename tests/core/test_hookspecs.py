@@ -32,9 +32,8 @@ def test_the_hooks_of_the_contract_and_their_arguments():
     assert found == HOOKS
 
 
-def test_the_constants_of_the_contract():
+def test_the_version_of_the_contract():
     assert (hookspecs.CONTRACT, Plugin.contract) == (1, (1, 1))
-    assert (hookspecs.PLUGINS_GROUP, hookspecs.COMMANDS_GROUP) == ("ironpost.plugins", "ironpost.commands")
 
 
 @pytest.mark.parametrize("name", HOOKS)

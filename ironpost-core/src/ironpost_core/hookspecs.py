@@ -27,9 +27,6 @@ from ironpost_core.metrics import MetricSpec
 
 #: Version of this contract. The second number rises with additions, the first with changes that break plugins.
 CONTRACT = 1
-#: Entry-point groups.
-PLUGINS_GROUP = "ironpost.plugins"
-COMMANDS_GROUP = "ironpost.commands"
 
 C = TypeVar("C")
 R = TypeVar("R")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +13,8 @@ from ironpost_core.config import DAEMON_SECTIONS, KNOWN_SECTIONS, Section
 from ironpost_core.errors import PluginError
 from ironpost_core.hookspecs import CONTRACT, Action, Plugin
 from ironpost_core.metrics import MetricSpec
+from ironpost_core.names import PLUGIN_NAME
 
-PLUGIN_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _HOOK_PREFIX = "ironpost_"
 
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from ironpost_core.hookspecs import COMMANDS_GROUP, PLUGINS_GROUP
-from ironpost_core.registration import PLUGIN_NAME
+from ironpost_core.names import COMMANDS_GROUP, PLUGIN_NAME, PLUGINS_GROUP
 
 log = logging.getLogger("ironpost.daemon")
 
