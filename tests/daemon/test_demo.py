@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import attrs
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -23,8 +24,8 @@ from rich.console import Console
 from daemon_process import PATIENCE, eventually, free_port
 from ironpost_core import Alert, Key, Observable, Severity, State
 from ironpost_daemon import demo_log
-from ironpost_daemon.demo import SEED, demo
-from ironpost_daemon.demo_daemon import Found, Progress
+from ironpost_daemon.demo import SEED, Input, _follow, demo
+from ironpost_daemon.demo_daemon import DemoDaemon, DemoError, Found, Progress
 from ironpost_daemon.demo_report import Report
 from ironpost_daemon.status import Life, PluginStatus
 
@@ -142,6 +143,22 @@ def test_hostile_bytes_are_escaped(scratch, tmp_path):
     assert b"[bold]" in done.stdout
 
 
+def test_a_terminal_that_cannot_show_a_character_gets_its_code(scratch, tmp_path, monkeypatch):
+    own = tmp_path / "umlaut.log"
+    line = "Nov  3 10:00:00 web1 sshd[7]: Failed password for invalid user \u00dcmit from 203.0.113.5 port 1 ssh2\n"
+    own.write_text(line * 30, encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = run_demo(scratch, "--log", str(own))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "user=\\xdcmit" in done.stdout
+
+
+def test_runs_in_this_process_too(scratch):
+    code, out, err = invoke("--lines", "2000", "--port", str(free_port()), scratch=scratch)
+    assert code == 0, out + err
+    assert "2,000 of 2,000 read" in out
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_keeps_serving_until_it_is_told_to_stop(scratch, tmp_path, number):
     port = free_port()
@@ -216,6 +233,66 @@ def test_a_daemon_that_ends_is_shown_with_its_last_words(scratch, tmp_path, monk
     assert code == 1
     assert "ended with exit code 78" in err
     assert "config: \\x1b[31mbroken" in err
+
+
+@attrs.define
+class Script:
+    """Stands for a `DemoDaemon` whose scrapes are these, the last one for ever."""
+
+    scrapes: list[Progress]
+    alerts: list[Alert] = attrs.field(factory=list)
+
+    def progress(self) -> Progress:
+        return self.scrapes.pop(0) if len(self.scrapes) > 1 else self.scrapes[0]
+
+    def new_alerts(self) -> list[Alert]:
+        found, self.alerts = self.alerts, []
+        return found
+
+
+def scrape(**changes: int) -> Progress:
+    return attrs.evolve(Progress(read=10, parse_errors=0, waiting=0, dropped=0, matches=0, stored=0), **changes)
+
+
+@pytest.mark.parametrize(
+    ("scrapes", "alerts", "says"),
+    [
+        ([scrape(read=5), scrape()], 0, ""),
+        ([scrape(waiting=3), scrape(stored=1), scrape(stored=1)], 1, ""),
+        ([scrape(read=9)], 0, "no line was read for 0 s, 9 of 10 until then"),
+        ([scrape(stored=2)], 1, "10 of 10 until then"),
+        ([scrape(dropped=4)], 0, "4 lines were dropped"),
+    ],
+)
+def test_follows_until_all_is_read_and_settled_or_nothing_moves(scrapes, alerts, says, monkeypatch, capsys):
+    monkeypatch.setattr("ironpost_daemon.demo.PATIENCE", 0.3)
+    monkeypatch.setattr("ironpost_daemon.demo._TICK", 0.01)
+    daemon = Script(list(scrapes), [an_alert() for _ in range(alerts)])
+    replayed = Input(path=Path("unused"), lines=10, generated=True)
+    found = Found()
+    complete = _follow(daemon, replayed, Report(), found)  # type: ignore[arg-type]
+    assert found.alerts == alerts
+    assert complete == (not says)
+    assert says in capsys.readouterr().err
+
+
+def test_a_daemon_that_never_stops_is_killed_and_that_is_no_success(tmp_path, monkeypatch):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\ntrap '' TERM\necho trapped\nwhile :; do sleep 0.05; done\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr("ironpost_daemon.demo_daemon.START_DEADLINE", 0.0)
+    monkeypatch.setattr("ironpost_daemon.demo_daemon.STOP_DEADLINE", 0.2)
+    daemon = DemoDaemon(tmp_path, tmp_path / "log", free_port())
+    assert daemon.stop()
+    with pytest.raises(DemoError, match="not ready after 0 s"):
+        daemon.start()
+    eventually(lambda: "trapped" in daemon.last_words(), "the trap is set")
+    with pytest.raises(DemoError, match="does not answer"):
+        daemon.progress()
+    with pytest.raises(DemoError, match="does not answer"):
+        list(daemon.new_alerts())
+    assert not daemon.stop()
 
 
 def an_alert(**changes: object) -> Alert:

@@ -6,6 +6,7 @@ Neighbours: `demo_log` writes the log, `demo_daemon` runs the daemon, `demo_repo
 from __future__ import annotations
 
 import contextlib
+import io
 import signal
 import stat
 import sys
@@ -51,7 +52,7 @@ class Input:
 )
 @click.option(
     "--lines",
-    type=click.IntRange(demo_log.MIN_LINES, 5_000_000),
+    type=click.IntRange(demo_log.MIN_LINES, 1_000_000),
     default=10_000,
     show_default=True,
     help="How many lines the generated log has.",
@@ -71,6 +72,9 @@ def demo(log_file: Path | None, lines: int, port: int, keep_serving: bool | None
     Example: ironpost demo --log /var/log/auth.log
     Exit codes: 0 all was read (and, of the generated log, attackers found), 1 it was not, 2 usage.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a log may hold what the terminal can't show
     report = Report()
     serve = sys.stdout.isatty() if keep_serving is None else keep_serving
     with _signals_as_interrupt(), _scratch() as name:
