@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,17 +44,23 @@ def alerts(operator: LocalOperator, /, as_json: bool, since: Duration | None, fo
     asked = {key: value for key, value in query.items() if value is not None}
     if since is not None:
         asked["since"] = (datetime.now(UTC) - timedelta(seconds=since)).isoformat()
+    newest = _highest(operator.call("alerts", {"limit": 1}), 0) if follow else 0
     found = list(reversed(operator.call("alerts", asked)))
     if follow:
-        _follow(operator, found, asked, as_json)
+        _follow(operator, found, asked, _highest(found, newest), as_json=as_json)
     elif as_json:
         print_json(found)
     else:
         _print(found)
 
 
-def _follow(operator: LocalOperator, found: list[dict[str, Any]], asked: Mapping[str, Any], as_json: bool) -> None:
-    newest = max((alert["number"] for alert in found), default=0)
+def _highest(found: Iterable[Mapping[str, Any]], before: int) -> int:
+    return max(before, *(int(alert["number"]) for alert in found), 0)
+
+
+def _follow(
+    operator: LocalOperator, found: list[dict[str, Any]], asked: Mapping[str, Any], newest: int, *, as_json: bool
+) -> None:
     wanted = {key: value for key, value in asked.items() if key not in ("limit", "since")}
     try:
         while True:
@@ -62,7 +68,7 @@ def _follow(operator: LocalOperator, found: list[dict[str, Any]], asked: Mapping
                 click.echo(json.dumps(alert, ensure_ascii=False) if as_json else _line(alert))
             time.sleep(_PAUSE)
             found = operator.call("alerts", {**wanted, "after": newest, "limit": 1000})
-            newest = max((alert["number"] for alert in found), default=newest)
+            newest = _highest(found, newest)
     except KeyboardInterrupt:
         click.echo()
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ironpost_core import ActionError
+from ironpost_core.alerts import MAX_MESSAGE, readable
 from ironpost_daemon.cli.operator import LocalOperator
 from ironpost_daemon.cli.output import json_option, print_json, print_table
 from ironpost_daemon.exits import NO
@@ -52,7 +53,7 @@ def health(operator: LocalOperator, as_json: bool) -> None:
     else:
         click.echo(data["health"])
         for one in lacking:
-            click.echo(f"  {one['name']}: {one['health']}: {one['reason']}")
+            click.echo(f"  {one['name']}: {one['health']}: {readable(one['reason'], MAX_MESSAGE)}")
     if data["health"] == "unhealthy":
         sys.exit(NO)
 
