@@ -188,3 +188,29 @@ def test_random_writes_and_rotations_lose_and_double_nothing(log: Path, tmp_path
     reader.read()
     assert reader.lines == written
     assert rotated > 5
+
+
+def test_a_file_that_can_no_longer_be_read_is_named_and_opened_again(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.write_bytes(b"a\n")
+    reader = Reader(log)
+    reader.read()
+
+    def broken(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ironpost_logpipe.tail._pread", broken)
+        assert reader.tail.read(100.0) is None
+        assert "Input/output error" in reader.tail.trouble
+        assert not reader.tail.is_open
+    append(log, b"b\n")
+    assert reader.read() == [b"b"]
+    assert reader.tail.trouble == ""
+
+
+def test_reading_works_without_pread(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pread")
+    log.write_bytes(b"a\nb\n")
+    assert Reader(log).read() == [b"a", b"b"]

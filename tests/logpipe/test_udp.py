@@ -134,3 +134,36 @@ def test_all_addresses_mean_both_families() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"x", ("127.0.0.1", started.listener.address[1]))
         assert started.lines(1) == [b"x"]
+
+
+def test_what_the_kernel_drops_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ironpost_logpipe.udp._WANTED_BUFFER", 8192)
+    buffer = Buffer(100_000, 64 << 20)
+    listener = UdpListener(
+        SyslogSource(listen="127.0.0.1:0"),
+        buffer=buffer,
+        clock=SystemClock(),
+        stopping=threading.Event(),
+        log=logging.getLogger("test"),
+    )
+    with listener._bind() as opened, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for number in range(300):
+            sender.sendto(b"<13>%d" % number, opened.getsockname())
+        listener._drain(opened)
+        sender.sendto(b"<13>last", opened.getsockname())
+        listener._drain(opened)
+    collected = buffer.tally().collected
+    assert collected < 301
+    assert listener.socket_drops == 301 - collected
+
+
+def test_a_low_port_needs_more_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = UdpListener(
+        SyslogSource(listen="127.0.0.1:514"),
+        buffer=Buffer(10, 10),
+        clock=SystemClock(),
+        stopping=threading.Event(),
+        log=logging.getLogger("test"),
+    )
+    error = listener._unbindable(PermissionError(13, "Permission denied"))
+    assert "CAP_NET_BIND_SERVICE" in str(error)
