@@ -185,9 +185,8 @@ class Parts:
     def _drain(self, timeout: float) -> None:
         """Have what was published stored, and handled by the plugins that answer alerts."""
         until = self.clock.monotonic() + timeout
-        if self._history is not None:
-            self._history.settle(timeout)
-        self._bus.drain(until - self.clock.monotonic())
+        self.services.history.settle(timeout)
+        self.services.bus.drain(until - self.clock.monotonic())
 
     @contextlib.contextmanager
     def reload_said(self) -> Iterator[None]:
