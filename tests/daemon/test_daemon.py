@@ -140,6 +140,7 @@ def test_from_start_to_stop(kit, caplog):
     value = daemon.parts._registry.get_sample_value
     assert value("ironpost_daemon_alerts_total", {"module": "canary", "severity": "high"}) == 1
     assert value("ironpost_daemon_plugins_registered") == 1
+    kit.signals.send(signal.SIGCHLD)
     assert kit.end() == 0
     assert told[-1] == "stop"
     assert not (kit.folder / "run" / "control.sock").exists()

@@ -194,6 +194,8 @@ def test_a_start_without_a_thread_to_give(kit, monkeypatch):
     assert "no thread" in kit.failed(host)
     assert run_of(host).context.stopping.is_set()
     assert run_of(host).publisher.publish(an_alert()) is False
+    host.stop()
+    assert host.life is Life.FAILED
 
 
 @pytest.mark.parametrize("error", [ValueError("no song"), SystemExit("no song"), KeyboardInterrupt("no song")])
@@ -266,6 +268,8 @@ def test_a_hanging_alert_hook_is_unhealthy(kit, monkeypatch):
     host = kit.running(alert=kit.hang, health=lambda self: Health(State.DEGRADED, "hoarse"))
     kit.services.history.publisher("other").publish(an_alert(1))
     assert kit.entered.wait(PATIENCE)
+    monkeypatch.setattr(host, "_clock", type("Now", (FakeClock,), {"monotonic": lambda self: -1e12})())
+    assert host.status().reason == "hoarse"
     monkeypatch.setattr(host, "_clock", type("Later", (FakeClock,), {"monotonic": lambda self: 1e12})())
     status = host.status()
     assert status.health is State.UNHEALTHY

@@ -47,6 +47,7 @@ def test_each_part_tells_how_it_is(parts, configured, tmp_path):
         "sink:jsonl": (State.HEALTHY, False),
     }
     assert status.ready
+    assert parts._works()
     assert status.metrics_url is not None
     assert status.metrics_url.endswith("/metrics")
 

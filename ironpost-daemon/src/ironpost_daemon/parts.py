@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import platform
@@ -151,11 +152,7 @@ class Parts:
             log=logging.getLogger("ironpost.http"),
         )
         self._http.start()
-        self._exits.append(self._stop_http)
-
-    def _stop_http(self) -> None:
-        if self._http is not None:
-            self._http.stop(SERVERS_DEADLINE)
+        self._exits.append(functools.partial(self._http.stop, SERVERS_DEADLINE))
 
     def _start_watchdog(self) -> None:
         watchdog = Watchdog(self._notifier, self._works)
