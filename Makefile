@@ -13,7 +13,7 @@ PEERS := prometheus=prometheus promtool=prometheus sshd=openssh-server ssh=opens
 PYTEST_ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup demo test check unit apt bench torture docs lock clean
+.PHONY: help setup demo test check unit apt bench torture lowest coverage docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,18 @@ bench: setup ## all benchmarks; each prints its ratio to a peer or limit of the 
 torture: setup ## the long form of the kill test: a hundred SIGKILLs
 	IRONPOST_KILLS=100 $(RUN)python -m pytest tests/chaos --timeout=3000
 
+lowest: setup ## the tests of all packages with the oldest dependencies that they declare
+	@. .ci/uv-env && $$UV venv --quiet --allow-existing --python $(RUN)python .venv-lowest
+	@. .ci/uv-env && $$UV pip install --quiet --python .venv-lowest --resolution lowest-direct $(PACKAGES:%=-e %) \
+		"pytest>=8.3" "pytest-timeout>=2.3" "hypothesis>=6.115" "psutil>=6.1"
+	.venv-lowest/bin/python -m pytest tests/core tests/daemon tests/logpipe -p no:cacheprovider
+
+coverage: setup ## branch coverage of the tests that run in one process, by package
+	$(RUN)coverage run -m pytest -q tests/core tests/daemon tests/logpipe
+	@for package in core:100 logpipe:95 daemon:95; do \
+		echo "== $$package"; $(RUN)coverage report --include "*/ironpost_$${package%:*}/*" --fail-under $${package#*:} \
+		--skip-covered || failed=1; done; exit $${failed:-0}
+
 docs: setup ## write the generated references in docs/ anew
 	$(RUN)python -m ironpost_daemon.references docs
 
@@ -56,4 +68,4 @@ lock: setup ## pin the newest versions that fit
 	@. .ci/uv-env && $$UV lock --upgrade --quiet && $$UV export --quiet --all-packages --no-emit-workspace --no-header > requirements.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .venv-lowest .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -59,6 +59,19 @@ def release() -> Iterator[threading.Event]:
         b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
+    ids=[
+        "long-line",
+        "long-header",
+        "long-unfinished",
+        "many-headers",
+        "tls-hello",
+        "nul",
+        "odd-version",
+        "no-version",
+        "no-colon",
+        "negative-length",
+        "length-and-chunks",
+    ],
 )
 def test_a_broken_or_huge_request_is_refused_and_scrapes_go_on(serve: Serve, request_bytes: bytes) -> None:
     client = serve(Limits(request=1.0, tick=0.05))
