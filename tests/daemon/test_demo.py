@@ -23,7 +23,7 @@ from rich.console import Console
 
 from daemon_process import PATIENCE, eventually, free_port
 from ironpost_core import Alert, Key, Observable, Severity, State
-from ironpost_daemon import demo_log
+from ironpost_daemon import demo_daemon, demo_log
 from ironpost_daemon.demo import SEED, Input, _follow, demo
 from ironpost_daemon.demo_daemon import DemoDaemon, DemoError, Found, Progress
 from ironpost_daemon.demo_report import Report
@@ -124,6 +124,21 @@ def test_a_file_without_attacks_is_no_failure(scratch, tmp_path):
     done = run_demo(scratch, "--log", str(own))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "50 of 50 read" in done.stdout
+    assert "last line has no end yet and is not read" in done.stdout
+
+
+def test_a_port_that_another_demo_gets_first_is_replaced(scratch, monkeypatch):
+    looks = iter([True])  # free when it is looked at first, taken when the daemon opens it
+    really = demo_daemon._is_free
+    monkeypatch.setattr("ironpost_daemon.demo_daemon._is_free", lambda port: next(looks, None) or really(port))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        code, out, err = invoke("--lines", "2000", "--port", str(port), scratch=scratch)
+    assert code == 0, out + err
+    assert f"Port {port} is taken; this demo uses" in out
+    assert "2,000 of 2,000 read" in out
 
 
 def test_hostile_bytes_are_escaped(scratch, tmp_path):
@@ -168,6 +183,7 @@ def test_keeps_serving_until_it_is_told_to_stop(scratch, tmp_path, number):
     try:
         text = eventually(lambda: (t := (tmp_path / "said").read_text()) and "goes on serving" in t and t, "it serves")
         assert f"curl http://127.0.0.1:{port}/metrics" in text
+        assert f"  {IRONPOST} --config " in text
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
             assert b"ironpost_log_pipeline_logs_processed_total 2000.0" in answer.read()
         process.send_signal(number)

@@ -39,11 +39,12 @@ _TICK_SERVING: Final = 1.0
 
 @attrs.frozen(kw_only=True)
 class Input:
-    """What is replayed: a file and how many lines of it."""
+    """What is replayed: a file and how many lines of it; `unfinished` is a last line without an end."""
 
     path: Path
     lines: int
     generated: bool
+    unfinished: bool = False
 
 
 @click.command()
@@ -104,19 +105,21 @@ def _prepare(folder: Path, log_file: Path | None, lines: int) -> Input:
         with path.open("w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in demo_log.lines(SEED, yesterday, lines))
         return Input(path=path, lines=lines, generated=True)
-    count = _count_lines(log_file)
+    count, unfinished = _count_lines(log_file)
     path.symlink_to(log_file.absolute())
-    return Input(path=path, lines=count, generated=False)
+    return Input(path=path, lines=count, generated=False, unfinished=unfinished)
 
 
-def _count_lines(path: Path) -> int:
-    """How many whole lines a file has; a line is whole when it is ended."""
+def _count_lines(path: Path) -> tuple[int, bool]:
+    """How many whole lines a file has, and whether one that is not ended follows."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise DemoError(f"{path}: is no regular file; name a log file")
         with path.open("rb") as file:
-            start = file.read(2)
-            count = start.count(b"\n") + sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+            start = end = file.read(2)
+            count = start.count(b"\n")
+            for end in iter(lambda: file.read(1 << 20), b""):
+                count += end.count(b"\n")
     except OSError as error:
         why = error.strerror or "unknown error"
         raise DemoError(f"{path}: can't be read: {why}; name a log file that this user may read") from None
@@ -124,17 +127,17 @@ def _count_lines(path: Path) -> int:
         raise DemoError(f"{path}: is compressed; unpack it first and name the result")
     if not count:
         raise DemoError(f"{path}: holds no whole line; there is nothing to replay")
-    return count
+    return count, not end.endswith(b"\n")
 
 
 @contextlib.contextmanager
 def _signals_as_interrupt() -> Iterator[None]:
-    """Clean up on SIGTERM and SIGHUP as on Ctrl-C."""
+    """Clean up on SIGTERM and SIGHUP as on Ctrl-C, and on that also where a shell made it ignored."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    earlier = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    earlier = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
@@ -146,10 +149,11 @@ def _run(folder: Path, replayed: Input, port: int, report: Report, *, serve: boo
     daemon = DemoDaemon(folder, replayed.path, port)
     complete, found = False, Found()
     try:
+        daemon.start()
         if daemon.port != port:
             report.say(f"Port {port} is taken; this demo uses {daemon.port} instead.")
-        report.begin(replayed.lines, "generated" if replayed.generated else "your", daemon.metrics_url)
-        daemon.start()
+        whose = "generated" if replayed.generated else "your"
+        report.begin(replayed.lines, whose, daemon.metrics_url, unfinished=replayed.unfinished)
         complete = _follow(daemon, replayed, report, found)
         report.summary(found, daemon.progress(), replayed.lines, daemon.metrics_url)
         report.left_out(daemon.left_out())

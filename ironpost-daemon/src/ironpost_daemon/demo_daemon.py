@@ -22,6 +22,7 @@ from ironpost_core import Alert, IronpostError, Key, State
 from ironpost_core import metrics as catalogue
 from ironpost_core.alerts import readable
 from ironpost_daemon.control import call
+from ironpost_daemon.exits import CONFIGURATION
 from ironpost_daemon.status import Life, PluginStatus
 
 START_DEADLINE: Final = 60.0
@@ -87,22 +88,36 @@ class DemoDaemon:
     def __init__(self, folder: Path, log: Path, port: int) -> None:
         self.port = port if _is_free(port) else _free_port()
         self.config = folder / "ironpost.toml"
-        self.metrics_url = f"http://{_ADDRESS}:{self.port}/metrics"
         self._folder = folder
         self._said = folder / "daemon.log"
         self._socket = folder / "run" / "control.sock"
         self._process: subprocess.Popen[bytes] | None = None
         self._last_alert = 0
-        places = {"data": folder / "data", "run": folder / "run", "log": log}
-        quoted = {name: json.dumps(str(path), ensure_ascii=False) for name, path in places.items()}
-        self.config.write_text(_CONFIG.format(port=self.port, **quoted), encoding="utf-8")
+        self._log = log
+
+    @property
+    def metrics_url(self) -> str:
+        """Where its metrics are."""
+        return f"http://{_ADDRESS}:{self.port}/metrics"
 
     def start(self) -> None:
-        """Start it and wait until it is ready.
+        """Start it and wait until it is ready; on another port if somebody took the chosen one meanwhile.
 
         Raises:
             DemoError: it ended, or took too long.
         """
+        try:
+            self._start()
+        except DemoError:
+            if self._process is None or self._process.poll() != CONFIGURATION or _is_free(self.port):
+                raise
+            self.port = _free_port()
+            self._start()
+
+    def _start(self) -> None:
+        places = {"data": self._folder / "data", "run": self._folder / "run", "log": self._log}
+        quoted = {name: json.dumps(str(path), ensure_ascii=False) for name, path in places.items()}
+        self.config.write_text(_CONFIG.format(port=self.port, **quoted), encoding="utf-8")
         environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         command = [sys.executable, "-m", "ironpost_daemon", "--config", str(self.config)]
         with self._said.open("wb") as said:
@@ -123,9 +138,10 @@ class DemoDaemon:
             time.sleep(0.05)
 
     def _ready(self) -> bool:
+        """Asked on its own socket: on the port another demo may answer."""
         try:
-            return self._get("/ready")[0] == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
+            return bool(call(self._socket, "status", timeout=REQUEST_DEADLINE)["ready"])
+        except (OSError, IronpostError):
             return False
 
     def _check_alive(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -41,9 +42,11 @@ class Report:
         safe = "\n".join(readable(line) for line in f"demo: {text}".splitlines())
         self._err.print(safe)
 
-    def begin(self, lines: int, whose: str, url: str) -> None:
+    def begin(self, lines: int, whose: str, url: str, *, unfinished: bool = False) -> None:
         """What will happen."""
         self.say(f"A real ironpost-daemon reads {lines:,} lines of {whose} log in a scratch folder, without root.")
+        if unfinished:
+            self.say("The file's last line has no end yet and is not read.")
         self.say(f"Metrics: {url}\n")
 
     def alert(self, alert: Alert) -> None:
@@ -87,7 +90,7 @@ class Report:
         """How to look around."""
         self.say("\nIt goes on serving until Ctrl-C. In another terminal:")
         self.say(f"  curl {url}")
-        self.say(f"  ironpost --config {config} status")
+        self.say(f"  {Path(sys.executable).with_name('ironpost')} --config {config} status")
 
 
 def _what(distribution: str) -> str:
