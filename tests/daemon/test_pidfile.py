@@ -15,7 +15,7 @@ import pytest
 
 from ironpost_core import ConfigError
 from ironpost_daemon import pidfile
-from ironpost_daemon.pidfile import AlreadyRunning, PidFile
+from ironpost_daemon.pidfile import AlreadyRunning, PidFile, hold_folder
 
 PATIENCE = 30.0
 HOLD = """
@@ -199,3 +199,22 @@ def test_a_full_disk_is_refused_with_a_cure(path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(ConfigError, match=r"No space left on device.*make room"):
         PidFile(path).acquire()
+
+
+def test_a_data_folder_serves_one_daemon(tmp_path: Path) -> None:
+    descriptor = hold_folder(tmp_path)
+    with pytest.raises(ConfigError, match=r"general\.data_dir: another daemon keeps its data in .*data_dir of its own"):
+        hold_folder(tmp_path)
+    os.close(descriptor)
+    os.close(hold_folder(tmp_path))
+
+
+def test_a_data_folder_that_cannot_be_locked_is_used_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    os.close(hold_folder(tmp_path))
+    assert "can't be locked" in caplog.text

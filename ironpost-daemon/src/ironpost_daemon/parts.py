@@ -26,7 +26,7 @@ from ironpost_daemon.host import PluginHost, Services
 from ironpost_daemon.http import HttpServer
 from ironpost_daemon.outlets import Outlets
 from ironpost_daemon.own_metrics import DaemonMetrics
-from ironpost_daemon.pidfile import PidFile
+from ironpost_daemon.pidfile import PidFile, hold_folder
 from ironpost_daemon.requests import Requests
 from ironpost_daemon.status import DaemonStatus, PartStatus
 from ironpost_daemon.supervisor import Supervisor
@@ -84,6 +84,7 @@ class Parts:
         pid_file = PidFile(folders.pid_file)
         pid_file.acquire()
         self._exits.append(pid_file.release)
+        self._exits.append(functools.partial(os.close, hold_folder(folders.data_dir)))
         history, bus = self._start_history(configuration, folders)
         self.services = Services(
             history=history, bus=bus, clock=self.clock, state_root=ensure_folder(folders.data_dir / "plugins")

@@ -1,4 +1,4 @@
-"""The PID file: one daemon per file, by a lock that the kernel drops when its holder dies."""
+"""The PID file and the data folder: one daemon for each, by locks that the kernel drops when their holder dies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class AlreadyRunning(IronpostError):  # noqa: N818 - a state of affairs that is 
         who = f"process {pid}" if pid is not None else "another process"
         told = f" ({command})" if command else ""
         super().__init__(
-            f"{who}{told} runs already and holds {path}; stop it, or give this one a general.pid_file of its own"
+            f"{who}{told} runs already and holds {path}; stop it, or give this one a general.run_dir and data_dir"
+            " (and pid_file, if that is set) of its own"
         )
         self.path = path
         self.pid = pid
@@ -137,6 +138,28 @@ class PidFile:
 
     def _refuse(self, what: str, remedy: str) -> NoReturn:
         raise ConfigError([Problem(where=f"general.pid_file {self._path}", what=what, remedy=remedy)])
+
+
+def hold_folder(folder: Path) -> int:
+    """Lock the data folder until the returned descriptor is closed: two daemons would mix up their positions in it.
+
+    Raises:
+        ConfigError: another daemon holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        remedy = "stop it, or give this one a general.data_dir of its own"
+        raise ConfigError(
+            [Problem(where="general.data_dir", what=f"another daemon keeps its data in {folder}", remedy=remedy)]
+        ) from None
+    except OSError as error:
+        log.warning(
+            "the data folder %s can't be locked, so see to it that one daemon uses it: %s", folder, error.strerror
+        )
+    return descriptor
 
 
 def _number(data: bytes) -> int | None:
