@@ -71,7 +71,7 @@ def test_a_second_process_is_told_who_runs(path: Path, other: subprocess.Popen[s
     with pytest.raises(AlreadyRunning) as caught:
         PidFile(path).acquire()
     assert caught.value.pid == other.pid
-    for part in (str(other.pid), sys.executable, str(path), "general.pid_file"):
+    for part in (str(other.pid), sys.executable, str(path), "general.run_dir and data_dir"):
         assert part in str(caught.value)
     assert path.read_text() == f"{other.pid}\n"
 
