@@ -216,7 +216,7 @@ def test_each_plugin_refuses_a_reload_for_itself(tmp_path):
         assert outcome["taking"] == "reloaded"
         assert re.search("refused: .*zoo says no", outcome["refusing"])
         assert re.search("refused: .*SystemExit: 1", outcome["leaving"])
-        assert outcome["log_pipeline"] == "unchanged"
+        assert (outcome["log_pipeline"], outcome["sbom"]) == ("reloaded", "unchanged")
         assert_the_four_serve(daemon)
 
 

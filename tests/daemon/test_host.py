@@ -12,7 +12,7 @@ import pytest
 from history_tools import PATIENCE, an_alert, until
 from ironpost_core import Health, Metrics, PluginError, Section, State
 from ironpost_core.testing import FakeClock
-from ironpost_daemon import host as host_module
+from ironpost_daemon import host_health, host_load
 from ironpost_daemon.host import PluginHost, Services
 from ironpost_daemon.status import Life
 from plugin_tools import Ledger, a_candidate, a_plugin, at_import, the_services
@@ -136,7 +136,7 @@ def test_a_name_that_is_not_its_own_is_not_even_imported(kit):
 
 
 def test_an_import_that_hangs_is_left_behind(kit, monkeypatch):
-    monkeypatch.setattr(host_module, "LOAD_DEADLINE", 0.05)
+    monkeypatch.setattr(host_load, "LOAD_DEADLINE", 0.05)
     reason = kit.failed(kit.host(at_import(lambda: kit.hang(None))))
     assert reason.startswith("import did not return within 0.05 s, at ")
     assert reason.endswith(" in hang")
@@ -268,9 +268,9 @@ def test_a_hanging_alert_hook_is_unhealthy(kit, monkeypatch):
     host = kit.running(alert=kit.hang, health=lambda self: Health(State.DEGRADED, "hoarse"))
     kit.services.history.publisher("other").publish(an_alert(1))
     assert kit.entered.wait(PATIENCE)
-    monkeypatch.setattr(host, "_clock", type("Now", (FakeClock,), {"monotonic": lambda self: -1e12})())
+    monkeypatch.setattr(host._watch, "_clock", type("Now", (FakeClock,), {"monotonic": lambda self: -1e12})())
     assert host.status().reason == "hoarse"
-    monkeypatch.setattr(host, "_clock", type("Later", (FakeClock,), {"monotonic": lambda self: 1e12})())
+    monkeypatch.setattr(host._watch, "_clock", type("Later", (FakeClock,), {"monotonic": lambda self: 1e12})())
     status = host.status()
     assert status.health is State.UNHEALTHY
     assert status.reason.startswith("ironpost_alert has not returned for ")
@@ -327,7 +327,7 @@ def test_the_hook_is_called_once_for_a_status_asked_in_advance(kit):
 
 
 def test_a_hanging_health_hook_costs_one_thread(kit, monkeypatch):
-    monkeypatch.setattr(host_module, "HEALTH_DEADLINE", 0.01)
+    monkeypatch.setattr(host_health, "HEALTH_DEADLINE", 0.01)
     host = kit.running(health=kit.hang)
     for _ in range(5):
         host.ask_health()

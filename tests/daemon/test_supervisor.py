@@ -261,7 +261,8 @@ def test_a_reload_is_offered_to_each_for_itself(kit):
         h=a_plugin(config=lambda self: section("h"), start=raiser(ValueError("failed"))),
     )
     problem = Problem(where="f.loudness", what="found x", file="ironpost.toml", line=3)
-    loaded = Loaded(values={"a": loud, "b": loud, "c": loud, "d": Config(), "e": Odd()}, problems=(problem,))
+    values = {"a": loud, "b": loud, "c": loud, "d": Config(), "e": Odd(), "h": Config()}
+    loaded = Loaded(values=values, problems=(problem,))
     outcome = kit.supervisor.reload(loaded, kit.services)
     assert {name: what.partition(", at")[0] for name, what in outcome.items()} == {
         "a": "reloaded",
@@ -270,6 +271,7 @@ def test_a_reload_is_offered_to_each_for_itself(kit):
         "d": "unchanged",
         "e": "refused: RuntimeError: incomparable",
         "f": "refused: ironpost.toml:3: f.loudness: found x",
+        "h": "started",
     }
     configs = {name: host.config for name, host in kit.supervisor.hosts.items()}
     assert (configs["a"], configs["b"], configs["c"]) == (loud, Config(), Config())

@@ -207,10 +207,12 @@ class Plugin(Generic[C]):
         """
 
     def ironpost_reload(self, config: C) -> None:
-        """Take over a changed, already validated section; called on a control thread, only when it differs.
+        """Take over an already validated section, and read again the files that it names; called on a control thread.
 
-        Return to accept: `Context.config` is swapped after that. Raise to refuse: the old one stays, and the operator
-        is shown the exception's text. A plugin without this hook is said to need a restart.
+        Called at each reload that the operator asks for (SIGHUP, ``ironpost reload``), also when the section is the
+        same. Return to accept: `Context.config` is swapped after that. Raise to refuse: the old one stays, and the
+        operator is shown the exception's text. A plugin without this hook is said to need a restart once its section
+        has changed.
         """
 
     def ironpost_health(self) -> Health:

@@ -40,6 +40,15 @@ class Flight(Generic[T]):
             self._error = error
         self._done.set()
 
+    def start(self) -> None:
+        """Let it begin; RuntimeError when the system has no thread to give."""
+        self.thread.start()
+
+    @property
+    def failure(self) -> str:
+        """What it raised, as one line; empty when it raised nothing, so far."""
+        return "" if self._error is None else describe(self._error)
+
     def wait(self, timeout: float | None) -> bool:
         """Whether it has ended, waiting `timeout` seconds for that."""
         return self._done.wait(timeout)

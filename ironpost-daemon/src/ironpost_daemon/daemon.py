@@ -16,7 +16,7 @@ from ironpost_core import ConfigError
 from ironpost_core.clock import SystemClock
 from ironpost_core.config import Loaded
 from ironpost_daemon import logs
-from ironpost_daemon.calls import describe
+from ironpost_daemon.calls import Flight, describe
 from ironpost_daemon.configuration import Configuration, complete, find_file, read
 from ironpost_daemon.discovery import find_plugins
 from ironpost_daemon.exits import CONFIGURATION, GOOD, NO
@@ -54,15 +54,13 @@ class Daemon:
 
     def load(self) -> bool:
         """Discover and load the plugins on a thread of its own, watching for signals; False when told to stop."""
-        thread = threading.Thread(target=self._load, name="ironpost-load", daemon=True)
-        thread.start()
-        while thread.is_alive():
+        loading = Flight(lambda: self.parts.supervisor.load(find_plugins()), "ironpost-load")
+        loading.start()
+        while not loading.wait(0):
             if self._signals.wait(0.005) in STOP:
                 return False
+        loading.outcome()
         return True
-
-    def _load(self) -> None:
-        self.parts.supervisor.load(find_plugins())
 
     def configure(self) -> Configuration:
         """Read and validate everything, and give each plugin its section.

@@ -18,7 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from ironpost_core.instruments import HistogramValue, Metrics, Reading, Value
-from ironpost_daemon.calls import describe, standing
+from ironpost_daemon.calls import Flight, describe, standing
 
 #: Seconds that one scrape gives all readers of all plugins together.
 DEADLINE: Final = 0.1
@@ -26,26 +26,6 @@ OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
 
 #: Told the module's name and the reason, one line, each time a scrape had to do with old values.
 OnFailure = Callable[[str, str], None]
-
-
-class _Flight:
-    """One run of a plugin's readers, under way or done."""
-
-    def __init__(self, target: Callable[[], None], name: str) -> None:
-        self._target = target
-        self._done = threading.Event()
-        self.error = ""
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def _run(self) -> None:
-        try:
-            self._target()
-        except BaseException as error:  # noqa: BLE001 - the stated boundary: a reader may raise anything, SystemExit too
-            self.error = describe(error)
-        self._done.set()
-
-    def wait(self, seconds: float) -> bool:
-        return self._done.wait(max(0.0, seconds))
 
 
 class PluginCollector(Collector):
@@ -62,7 +42,7 @@ class PluginCollector(Collector):
         self._deadline = deadline
         self._on_failure = on_failure
         self._lock = threading.Lock()
-        self._flight: _Flight | None = None
+        self._flight: Flight[None] | None = None
         self._reading: Reading = {}
         self._families = metrics.families({})
         self._closed = False
@@ -75,13 +55,17 @@ class PluginCollector(Collector):
         """Call no reader any more (the plugin has stopped); the values last read stay."""
         self._closed = True
 
+    def reopen(self) -> None:
+        """Call the readers again: another instance of the plugin has taken over."""
+        self._closed = False
+
     def begin(self) -> None:
         """Start the readers unless they still run."""
         if self._closed or not self.metrics.readers:
             return
         with self._lock:
             if self._flight is None or self._flight.wait(0):
-                flight = _Flight(self._read, f"ironpost-{self.module}-metrics")
+                flight = Flight(self._read, f"ironpost-{self.module}-metrics")
                 try:
                     flight.thread.start()
                 except RuntimeError as error:  # no more threads
@@ -108,11 +92,11 @@ class PluginCollector(Collector):
         self.begin()
         return self.finish(time.monotonic() + self._deadline)
 
-    def _settle(self, flight: _Flight, until: float) -> None:
-        if not flight.wait(until - time.monotonic()):
+    def _settle(self, flight: Flight[None], until: float) -> None:
+        if not flight.wait(max(0.0, until - time.monotonic())):
             self._on_failure(self.module, f"the metric readers are late{standing(flight.thread)}")
-        elif flight.error:
-            self._on_failure(self.module, f"a metric reader failed: {flight.error}")
+        elif flight.failure:
+            self._on_failure(self.module, f"a metric reader failed: {flight.failure}")
 
     def _read(self) -> None:
         merged: dict[Any, Value] = {}

@@ -1,12 +1,11 @@
 """One plugin: its life from entry point to stop. Everything it raises or hangs in is turned into a state and a reason.
 
-Neighbours: `calls` guards each hook, `threads` supervises what it spawns, `supervisor` drives all hosts.
+Neighbours: `host_load` loads it, `host_health` asks how it is, `calls` guards each hook, `threads` supervises what it
+spawns, `supervisor` drives all hosts.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import threading
 from collections.abc import Callable
@@ -19,22 +18,18 @@ import attrs
 from ironpost_core import Alert, Clock, Context, Health, Metrics, PluginError, State
 from ironpost_core.alerts import MAX_MESSAGE, readable
 from ironpost_core.files import ensure_folder
-from ironpost_core.registration import Hooks, register
+from ironpost_core.registration import Hooks
 from ironpost_daemon.bus import Bus, Subscription
-from ironpost_daemon.calls import Calls, Flight, describe
+from ironpost_daemon.calls import Calls, describe
 from ironpost_daemon.discovery import Candidate
 from ironpost_daemon.history import History, PluginPublisher
+from ironpost_daemon.host_health import SLOW, HealthWatch
+from ironpost_daemon.host_load import LOAD_DEADLINE, PluginLoad, load_failure
 from ironpost_daemon.status import Life, PluginStatus
 from ironpost_daemon.threads import Spawner
 
-LOAD_DEADLINE = 5.0
-HEALTH_DEADLINE = 0.5
 STOP_DEADLINE = 3.0
 RELOAD_DEADLINE = 10.0
-SLOW_START = 10.0
-READER_TROUBLE_SHOWN = 60.0
-
-_RANK = {State.HEALTHY: 0, State.DEGRADED: 1, State.UNHEALTHY: 2}
 
 
 class Events(Protocol):
@@ -93,24 +88,27 @@ class PluginHost:
         self._since = clock.now()
         self._shown: tuple[State, str] = (State.HEALTHY, "")
         self._restarts = 0
-        self._reader_trouble: tuple[float, str] | None = None
-        self._asking: Flight[Health] | None = None
+        self._loading = PluginLoad(candidate, self._calls, clock)
+        self._watch = HealthWatch(self.name, self._calls, clock)
+        self._prepared: _Run | None = None
 
     # -- load ---------------------------------------------------------------------------------------------------
 
     def load(self) -> None:
-        """Import the entry point, make the instance, collect what it declares. Ends created or failed; never raises."""
-        if self.candidate.entry_point is None:
-            self.fail(self.candidate.problem)
-            return
+        """`begin_load` and `finish_load`."""
+        self.begin_load(LOAD_DEADLINE)
+        self.finish_load()
+
+    def begin_load(self, patience: float) -> None:
+        """Import the entry point, make the instance, collect what it declares; wait `patience` seconds for that."""
+        self._loading.begin(patience)
+
+    def finish_load(self) -> None:
+        """Wait for the load until its deadline. Ends created or failed; never raises."""
         try:
-            loaded = self._calls.call("import", self.candidate.entry_point.load, LOAD_DEADLINE)
-            if not isinstance(loaded, type):
-                raise PluginError(self.name, f"{self.candidate.target} is no class", "name the plugin's class")
-            instance = self._calls.call("constructor", loaded, LOAD_DEADLINE)
-            self.hooks = self._calls.call("load", lambda: register(self.name, instance), LOAD_DEADLINE)
+            self.hooks = self._loading.finish()
         except PluginError as error:
-            self.fail(_load_failure(error, self.candidate), error)
+            self.fail(load_failure(error, self.candidate), error)
 
     def initialise(self, metrics: Metrics, config: Any) -> None:
         """Take the instruments that the daemon registered and the validated section."""
@@ -125,7 +123,7 @@ class PluginHost:
 
     def reader_failed(self, reason: str) -> None:
         """Remember that its metric reader failed, for the health shown in the next minute."""
-        self._reader_trouble = (self._clock.monotonic(), reason)
+        self._watch.reader_failed(reason)
 
     # -- start --------------------------------------------------------------------------------------------------
 
@@ -144,6 +142,11 @@ class PluginHost:
         """Whether it implements ``ironpost_alert``."""
         return self.hooks is not None and self.hooks.has("ironpost_alert")
 
+    @property
+    def takes_reloads(self) -> bool:
+        """Whether it implements ``ironpost_reload``."""
+        return self.hooks is not None and self.hooks.has("ironpost_reload")
+
     def disable(self, config: Any) -> None:
         """Take over a section that keeps the stopped plugin from running."""
         self.config = config
@@ -151,15 +154,30 @@ class PluginHost:
         self._move(Life.DISABLED, f"disabled by [{section}] enabled = false")
 
     def start(self, services: Services) -> None:
-        """Begin the start on a thread of its own; returns at once. Does nothing for a failed plugin."""
+        """`prepare` and `begin`."""
+        self.prepare(services)
+        self.begin()
+
+    def prepare(self, services: Services) -> None:
+        """Make what a start needs; from here on no alert is missed. Does nothing for a failed plugin; never raises."""
         if self._life is Life.FAILED or self.hooks is None or self.metrics is None:
             return
         try:
             if self.enabled:
-                self._begin(self._prepare(services, self.hooks, self.metrics))
+                self._prepared = self._prepare(services, self.hooks, self.metrics)
             else:
                 self.disable(self.config)
-        except Exception as error:  # noqa: BLE001 - one plugin that can't be prepared (state folder, no thread) fails alone
+        except Exception as error:  # noqa: BLE001 - one plugin that can't be prepared (its state folder, say) fails alone
+            self.fail(f"cannot be started: {describe(error)}", error)
+
+    def begin(self) -> None:
+        """Begin the prepared start on a thread of its own; returns at once, never raises."""
+        run, self._prepared = self._prepared, None
+        if run is None:
+            return
+        try:
+            self._begin(run)
+        except Exception as error:  # noqa: BLE001 - no thread can be started: this plugin fails alone
             self.fail(f"cannot be started: {describe(error)}", error)
 
     def _prepare(self, services: Services, hooks: Hooks, metrics: Metrics) -> _Run:
@@ -229,7 +247,7 @@ class PluginHost:
     # -- reload -------------------------------------------------------------------------------------------------
 
     def reload(self, config: Any) -> None:
-        """Offer a changed section to a running plugin.
+        """Offer a section, changed or not, to a running plugin that takes reloads.
 
         Raises:
             PluginError: it refused, hangs, or can't be reloaded; the old section stays.
@@ -285,17 +303,8 @@ class PluginHost:
 
     def ask_health(self) -> None:
         """Begin to ask the health hook, so that `status` of several hosts waits for all of them together."""
-        if self._life is Life.RUNNING:
-            with contextlib.suppress(PluginError):
-                self._asking = self._begin_to_ask()
-
-    def _begin_to_ask(self) -> Flight[Health] | None:
-        hooks = self.hooks
-        if hooks is None or not hooks.has("ironpost_health"):
-            return None
-        return self._calls.begin(
-            "ironpost_health", lambda: _checked(self.name, hooks.call("ironpost_health")), share=True
-        )
+        if self._life is Life.RUNNING and self.hooks is not None:
+            self._watch.ask(self.hooks)
 
     def status(self) -> PluginStatus:
         """How it is now; waits for its health hook at most 0.5 s. Never raises."""
@@ -320,40 +329,15 @@ class PluginHost:
             return Health(State.UNHEALTHY, self._reason)
         if life is Life.STARTING:
             return self._starting()
-        if life is not Life.RUNNING or run is None:
+        if life is not Life.RUNNING or run is None or self.hooks is None:
             return Health(State.HEALTHY, self._reason)
-        worst = self._asked()
-        for state, reason in self._troubles(run):
-            if _RANK[state] >= _RANK[worst.state]:
-                worst = Health(state, "; ".join(filter(None, (reason, worst.reason))), details=worst.details)
-        return worst
+        return self._watch.look(self.hooks, run.spawner, run.subscription)
 
     def _starting(self) -> Health:
         seconds = (self._clock.now() - self._since).total_seconds()
-        if seconds < SLOW_START:
+        if seconds < SLOW:
             return Health(State.DEGRADED, "still starting")
         return Health(State.UNHEALTHY, f"starting for {seconds:.0f} s{self._calls.standing('ironpost_start')}")
-
-    def _asked(self) -> Health:
-        asking, self._asking = self._asking, None
-        try:
-            asking = asking or self._begin_to_ask()
-            return Health() if asking is None else self._calls.finish("ironpost_health", asking, HEALTH_DEADLINE)
-        except PluginError as error:
-            return Health(State.UNHEALTHY, error.what)
-
-    def _troubles(self, run: _Run) -> list[tuple[State, str]]:
-        troubles = []
-        if failing := run.spawner.failing():
-            troubles.append((State.UNHEALTHY, failing))
-        if self._reader_trouble and self._clock.monotonic() - self._reader_trouble[0] < READER_TROUBLE_SHOWN:
-            troubles.append((State.DEGRADED, f"metrics reader: {self._reader_trouble[1]}"))
-        subscription = run.subscription
-        if subscription is not None and subscription.busy_since is not None:
-            seconds = self._clock.monotonic() - subscription.busy_since
-            if seconds > SLOW_START:
-                troubles.append((State.UNHEALTHY, f"ironpost_alert has not returned for {seconds:.0f} s"))
-        return troubles
 
     # -- state --------------------------------------------------------------------------------------------------
 
@@ -379,27 +363,9 @@ class PluginHost:
         return self._since
 
 
-def _checked(plugin: str, health: object) -> Health:
-    """What a health hook returned, as data of our own that can be shown: the plugin may go on changing its details."""
-    if not isinstance(health, Health):
-        raise PluginError(plugin, f"its health is {health!r:.200}, not a Health")
-    for given, kind in ((health.state, State), (health.reason, str), (health.details, dict)):
-        if not isinstance(given, kind):
-            raise PluginError(plugin, f"its health holds {given!r:.200} in the place of a {kind.__name__}")
-    details = json.loads(json.dumps(health.details, allow_nan=False))
-    return Health(health.state, health.reason, details=details)
-
-
 class StartError(PluginError):
     """A failed start with the exception that it raised, for the log."""
 
     def __init__(self, plugin: str, cause: BaseException) -> None:
         super().__init__(plugin, describe(cause))
         self.__cause__ = cause
-
-
-def _load_failure(error: PluginError, candidate: Candidate) -> str:
-    text = error.what + (f" ({error.remedy})" if error.remedy else "")
-    if isinstance(error.__cause__, ModuleNotFoundError):
-        return f"{text}; its package is gone or incomplete: reinstall or uninstall {candidate.distribution}"
-    return text

@@ -153,7 +153,7 @@ def pages(folder: Path) -> dict[Path, str]:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
 def main(folder: Path) -> None:
-    r"""Write configuration.md, metrics.md and cli.md in FOLDER anew.
+    """Write configuration.md, metrics.md and cli.md in FOLDER anew.
 
     \b
     Example: python -m ironpost_daemon.references docs

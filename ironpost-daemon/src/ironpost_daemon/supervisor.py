@@ -25,6 +25,8 @@ from ironpost_daemon.names import daemon_names, register_specs
 from ironpost_daemon.status import Life, PluginStatus
 
 DRAIN_DEADLINE = 2.0
+#: Seconds for one plugin's load before the next one's begins beside it.
+LOAD_PATIENCE = 0.5
 
 log = logging.getLogger("ironpost.daemon")
 
@@ -52,11 +54,13 @@ class Supervisor:
     # -- load ---------------------------------------------------------------------------------------------------
 
     def load(self, candidates: Sequence[Candidate]) -> None:
-        """Load every candidate; one that can't be loaded is a failed host, and the next follows."""
-        for candidate in candidates:
-            host = self._make_host(candidate)
+        """Load every candidate, one after the other; one that hangs is left to go on while the next follow."""
+        hosts = [self._make_host(candidate) for candidate in candidates]
+        for host in hosts:
             self.hosts[host.name] = host
-            host.load()
+            host.begin_load(LOAD_PATIENCE)
+        for host in hosts:
+            host.finish_load()
             if host.hooks is not None:
                 self._admit(host)
 
@@ -86,12 +90,12 @@ class Supervisor:
     # -- configuration ------------------------------------------------------------------------------------------
 
     def sections(self) -> list[Section[Any]]:
-        """The sections of all plugins that could be loaded."""
-        return [host.hooks.section for host in self._usable() if host.hooks is not None and host.hooks.section]
+        """The sections of all plugins that could be loaded, also of those that failed later."""
+        return [host.hooks.section for host in self._admitted() if host.hooks is not None and host.hooks.section]
 
     def unreadable_sections(self) -> set[str]:
-        """The sections that belong to plugins which failed: their own names, and the fixed ones of the four."""
-        failed = {host.name for host in self.hosts.values() if host.life is Life.FAILED}
+        """The sections of plugins that could not be loaded: their own names, and the fixed ones of the four."""
+        failed = self.hosts.keys() - {host.name for host in self._admitted()}
         fixed = {
             section for section, owner in KNOWN_SECTIONS.items() if owner.removeprefix("ironpost-plugin-") in failed
         }
@@ -116,15 +120,21 @@ class Supervisor:
             section = host.hooks.section
             host.initialise(host.metrics, values[section.name] if section else None)
 
+    def _admitted(self) -> list[PluginHost]:
+        return [host for host in self.hosts.values() if host.name in self._collectors]
+
     def _usable(self) -> list[PluginHost]:
         return [host for host in self.hosts.values() if host.life is not Life.FAILED]
 
     # -- run ----------------------------------------------------------------------------------------------------
 
     def start(self, services: Services) -> None:
-        """Start all side by side; returns at once."""
-        for host in self._usable():
-            host.start(services)
+        """Start all side by side; returns at once. All subscribe before the first one can publish."""
+        hosts = self._usable()
+        for host in hosts:
+            host.prepare(services)
+        for host in hosts:
+            host.begin()
 
     def stop(self, drain: Callable[[float], object]) -> None:
         """Stop those that only raise alerts, drain the queues, then stop those that answer alerts."""
@@ -145,7 +155,7 @@ class Supervisor:
     # -- reload -------------------------------------------------------------------------------------------------
 
     def reload(self, loaded: Loaded, services: Services) -> dict[str, str]:
-        """Offer the changed sections to their plugins, each for itself.
+        """Offer the sections to their plugins, each for itself; one that had failed gets a new start.
 
         Returns:
             Section → what came of it: ``unchanged``, ``reloaded``, ``started``, ``stopped``, ``restart needed`` or
@@ -154,7 +164,7 @@ class Supervisor:
         with self._lock:
             return {
                 host.hooks.section.name: self._reload_one(host, host.hooks.section, loaded, services)
-                for host in list(self._usable())
+                for host in self._admitted()
                 if host.hooks is not None and host.hooks.section is not None
             }
 
@@ -172,31 +182,37 @@ class Supervisor:
             return f"refused: {describe(error)}"
 
     def _offer(self, host: PluginHost, config: Any, services: Services) -> str:
-        was, will = host.enabled, bool(getattr(config, "enabled", True))
-        if config == host.config and (not will or host.life in (Life.RUNNING, Life.STARTING)):
-            return "unchanged"
-        if was and not will:
-            host.stop()
-            host.disable(config)
-            return "stopped"
-        if not was and will:
+        if not getattr(config, "enabled", True):
+            return self._switch_off(host, config)
+        if host.life in (Life.DISABLED, Life.STOPPED, Life.FAILED):
             return self._restart(host, config, services)
-        if not will:
-            host.disable(config)
-            return "reloaded"
-        if host.hooks is not None and not host.hooks.has("ironpost_reload"):
-            return "restart needed"
+        same = config == host.config
+        if not host.takes_reloads:
+            return "unchanged" if same else "restart needed"
+        if same and host.life is Life.STARTING:
+            return "unchanged"
         host.reload(config)
         return "reloaded"
 
+    def _switch_off(self, host: PluginHost, config: Any) -> str:
+        if host.life in (Life.STARTING, Life.RUNNING):
+            host.stop()
+            self._collectors[host.name].close()
+            outcome = "stopped"
+        else:
+            outcome = "unchanged" if config == host.config else "reloaded"
+        host.disable(config)
+        return outcome
+
     def _restart(self, host: PluginHost, config: Any, services: Services) -> str:
-        """A new instance for a plugin that was switched on; its metrics go on counting."""
+        """A new instance for a plugin that was switched on or had failed; its metrics go on counting."""
         fresh = self._make_host(host.candidate)
         fresh.load()
         if fresh.hooks is None or host.metrics is None or fresh.life is Life.FAILED:
             self._events.life_changed(host.name, host.life)
             return f"refused: {fresh.status().reason}"
         host.metrics.forget_readers()
+        self._collectors[host.name].reopen()
         fresh.initialise(host.metrics, config)
         self.hosts[host.name] = fresh
         fresh.start(services)

@@ -42,7 +42,7 @@ def logs() -> None:
 @_json_option
 @click.pass_context
 def list_rules(context: click.Context, folders: tuple[Path, ...], as_json: bool) -> None:
-    r"""List the rules that the daemon would use.
+    """List the rules that the daemon would use.
 
     \b
     Example: ironpost rules list --json
@@ -72,7 +72,7 @@ def list_rules(context: click.Context, folders: tuple[Path, ...], as_json: bool)
 @_json_option
 @click.pass_context
 def validate(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
-    r"""Check rule files; every problem with file and line. Without PATHS: the rules that the daemon would use.
+    """Check rule files; every problem with file and line. Without PATHS: the rules that the daemon would use.
 
     \b
     Example: ironpost rules validate ./rules
@@ -95,7 +95,7 @@ def validate(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> 
 @_json_option
 @click.pass_context
 def test(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
-    r"""Run the examples inside rule files. Without PATHS: those of the rules that the daemon would use.
+    """Run the examples inside rule files. Without PATHS: those of the rules that the daemon would use.
 
     \b
     Example: ironpost rules test ./rules
@@ -127,7 +127,7 @@ def test(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> None
 @_json_option
 @click.pass_context
 def explain(context: click.Context, line: str, only: str | None, folders: tuple[Path, ...], as_json: bool) -> None:
-    r"""Show how LINE is read and which conditions of which rules hold. Without --rule: the rules that come closest.
+    """Show how LINE is read and which conditions of which rules hold. Without --rule: the rules that come closest.
 
     \b
     Example: ironpost rules explain 'Nov  3 10:00:00 web1 sshd[1]: Failed password for root from 192.0.2.1 port 1 ssh2'
@@ -170,7 +170,7 @@ def _print_explained(result: dict[str, Any]) -> None:
 def replay(
     context: click.Context, files: tuple[Path, ...], folders: tuple[Path, ...], format_: str, as_json: bool
 ) -> None:
-    r"""Run FILES (- is standard input) through parser, rules and thresholds, without a daemon.
+    """Run FILES (- is standard input) through parser, rules and thresholds, without a daemon.
 
     Prints the alerts and a summary; with --json an alert per line, the summary last.
 
