@@ -132,3 +132,16 @@ def test_addresses_are_bounded_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> 
     judged(file_chunk([failed(0, f"192.0.2.{number}") for number in range(20)]), judge=judge)
     assert len(judge._addresses) <= 4
     assert address_in(b"fe80::1%eth0") == "fe80::1"
+
+
+def test_long_names_do_not_fill_the_memory() -> None:
+    judge = Judge(Windows(100), TimeReader(lambda: NOW, UTC))
+    by_user = simple(
+        "[{field: message, modifier: regex, value: '^by (?P<user>.*)$'}]", "r", "{by: [user], count: 2, timeframe: 1m}"
+    )
+    names = [b"x" * 60_000 + tail for tail in (b"1", b"2", b"1")]
+    alerts = judged(file_chunk([b"Nov  3 10:00:00 web1 a[1]: by " + name for name in names]), (by_user,), judge)
+    assert [alert.count for alert in alerts] == [2]  # the two that are the same, and not the three that begin alike
+    assert sum(len(value) for row in judge.windows.dump() for value in row[2]) <= 2 * 64
+    judged(file_chunk([failed(0, "1" * 60_000)]), judge=judge)
+    assert not judge._addresses

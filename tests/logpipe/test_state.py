@@ -29,3 +29,21 @@ def test_nothing_is_also_something() -> None:
 def test_what_another_version_wrote_is_refused(data: bytes) -> None:
     with pytest.raises(StateError):
         decode(data, Windows(1))
+
+
+def test_what_is_too_much_for_a_checkpoint_is_forgotten_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ironpost_logpipe.state._LARGEST", 10_000)
+    monkeypatch.setattr("ironpost_logpipe.state._SLICE", 10)
+    windows = Windows(5000)
+    for number in range(1000):
+        windows.add(("rule", "local", (b"%d" % number,)), float(number), 3, 10)
+    data = encode({}, windows)
+    assert 7_000 < len(data) <= 10_100
+    assert len(windows) + windows.evictions == 1000
+    restored = Windows(5000)
+    decode(data, restored)
+    assert list(restored.dump()) == list(windows.dump())
+    assert list(restored.dump())[-1][2] == ["999"]
+    windows.add(("rule", "local", (b"\xff" * 64_000,)), 1.0, 3, 10)
+    assert decode(encode({}, windows), Windows(5)) == {}  # one that is too large alone goes, too
+    assert len(windows) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,10 @@ from ironpost_logpipe.times import TimeReader
 _ADDRESSES = frozenset(("source_ip", "destination_ip"))
 _BY_SOURCE = ("source_ip",)
 _CACHED_ADDRESSES = 65_536
+#: No address is longer, its zone included; whoever writes a longer text must not fill the cache with it.
+_LONGEST_ADDRESS = 64
+#: A longer value of a key stands there as its beginning and a digest, or one sender's long names would fill the memory.
+_LONGEST_VALUE = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 253_402_300_799.0  # the end of the year 9999
 
@@ -79,10 +84,12 @@ class Judge:
                 value = None if address is None else address.encode("ascii")
             if value is None:
                 return None
-            values.append(value)
+            values.append(value if len(value) <= _LONGEST_VALUE else _digested(value))
         return tuple(values)
 
     def _address(self, text: bytes) -> str | None:
+        if len(text) > _LONGEST_ADDRESS:
+            return None
         try:
             return self._addresses[text]
         except KeyError:
@@ -143,6 +150,10 @@ def _note(found: dict[Key, Observable], make: Callable[[], Observable]) -> None:
     except ValueError:
         return
     found[observable.key] = observable
+
+
+def _digested(value: bytes) -> bytes:
+    return value[: _LONGEST_VALUE // 2] + hashlib.blake2b(value, digest_size=_LONGEST_VALUE // 4).hexdigest().encode()
 
 
 def address_in(text: bytes) -> str | None:

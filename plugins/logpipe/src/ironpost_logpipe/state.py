@@ -15,6 +15,10 @@ KEY = "pipeline"
 VERSION = 1
 #: So many windows are encoded at a time, some 2 ms, before other threads get a turn.
 _SLICE = 1_000
+#: The history refuses a checkpoint beyond 64 MiB.
+_LARGEST = 60 << 20
+#: So much of what fits is filled again after windows had to go, so that it does not happen at every checkpoint.
+_FILL = 0.8
 
 
 class StateError(ValueError):
@@ -22,17 +26,34 @@ class StateError(ValueError):
 
 
 def encode(positions: Mapping[str, Position], windows: Windows, pause: Callable[[], object] = lambda: None) -> bytes:
-    """The state as bytes. `pause` is called every few milliseconds."""
-    rows = windows.dump()
-    parts = []
-    while part := list(islice(rows, _SLICE)):
-        parts.append(json.dumps(part, separators=(",", ":"))[1:-1])
-        pause()
+    """The state as bytes. `pause` is called every few milliseconds.
+
+    Windows that are too many for a checkpoint are forgotten here and now, the longest unused first: going on with
+    more than is stored would make the alerts after a crash differ.
+    """
+    while (parts := _windows(windows, pause)) is None:
+        pass
     header = {
         "version": VERSION,
         "files": [_plain(each) for each in positions.values()],
     }
     return f'{json.dumps(header)[:-1]},"windows":[{",".join(parts)}]}}'.encode("ascii")
+
+
+def _windows(windows: Windows, pause: Callable[[], object]) -> list[str] | None:
+    """All windows in slices of JSON; None when they were too many and some have been forgotten."""
+    rows = windows.dump()
+    parts: list[str] = []
+    size = done = 0
+    while part := list(islice(rows, _SLICE)):
+        parts.append(json.dumps(part, separators=(",", ":"))[1:-1])
+        size, done = size + len(parts[-1]) + 1, done + len(part)
+        if size > _LARGEST:
+            rows.close()
+            windows.keep_latest(min(int(done * _FILL * _LARGEST / size), len(windows) - 1))
+            return None
+        pause()
+    return parts
 
 
 def decode(data: bytes, windows: Windows) -> dict[str, Position]:

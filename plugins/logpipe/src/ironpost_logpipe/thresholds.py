@@ -11,7 +11,7 @@ alerts. Windows of different trust are apart, so that four forged datagrams and 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Any, TypeAlias
 
 import attrs
@@ -94,7 +94,11 @@ class Windows:
         return window.add(time, timeframe)
 
     def _shrink(self) -> None:
-        while len(self._windows) > self.limit:
+        self.keep_latest(self.limit)
+
+    def keep_latest(self, count: int) -> None:
+        """Forget the longest unused until there are no more than `count`."""
+        while len(self._windows) > count:
             self._windows.popitem(last=False)
             self.evictions += 1
 
@@ -105,7 +109,7 @@ class Windows:
         self.limit = limit
         self._shrink()
 
-    def dump(self) -> Iterator[list[Any]]:
+    def dump(self) -> Generator[list[Any], None, None]:
         """Each window as JSON-able data, from the longest unused to the latest, so that `load` restores the order."""
         for (rule, trust, values), window in self._windows.items():
             texts = [value.decode("latin-1") for value in values]
