@@ -62,6 +62,16 @@ def test_groups_are_caught_but_not_under_not() -> None:
     assert not negated.groups
 
 
+def test_an_alternative_that_fails_leaves_nothing_behind() -> None:
+    begun = condition("message", "regex", r"^(?P<source_ip>\S+) ")
+    never = condition("message", "regex", "never")
+    other = condition("message", "regex", r" (?P<user>\S+)$")
+    captures: dict[str, bytes] = {}
+    assert compile_condition(Condition(any_=(Condition(all_=(begun, never)), other))).test(EVENT, captures)
+    assert captures == {"user": b"three"}
+    assert not compile_condition(Condition(any_=(never, Condition(all_=(begun, never))))).test(EVENT, captures)
+
+
 def test_fields_that_are_not_in_the_raw_line_need_nothing() -> None:
     assert compile_condition(condition("facility", "exact", "auth")).needs is None
     assert compile_condition(condition("sd.a.b", "regex", "abc")).needs is None
@@ -99,6 +109,11 @@ def test_a_condition_that_makes_no_sense_is_refused(given: dict[str, object], me
         (r"^(?m)from (?P<source_ip>\S+)$", False),
         (r"^(?m:from (?P<source_ip>\S+)$)$", False),
         (r"^from (?P<source_ip>\S+)$|^x$", False),
+        (r"^*from (?P<source_ip>\S+)$", False),
+        (r"^?from (?P<source_ip>\S+)$", False),
+        (r"\A{0}from (?P<source_ip>\S+)$", False),
+        (r"^from (?P<source_ip>\S+) \Qx$", False),
+        (r"^(?U)from (?P<source_ip>\S+) .*$", False),
     ],
 )
 def test_a_pattern_that_accuses_must_be_anchored(pattern: str, good: bool) -> None:

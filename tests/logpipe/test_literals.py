@@ -34,6 +34,10 @@ from ironpost_logpipe.patterns import PatternError, compile_pattern
         (b"", None),
         (rb"\Qa.b\E", None),
         (b"(abc", None),
+        (b"x{|y}zz", {Literal(b"x{"), Literal(b"y}zz")}),
+        (b'^{"user":.*}|{x}$', {Literal(b'{"user":'), Literal(b"{x}")}),
+        (b"abc{*de", {Literal(b"abc")}),
+        (b"abc{,2}d", {Literal(b"ab")}),
     ],
 )
 def test_what_a_pattern_requires(pattern: bytes, expected: set[Literal] | None) -> None:
@@ -72,6 +76,7 @@ _PIECES = st.sampled_from(
         "\\pL",
         "[[:digit:]]",
         "{",
+        "{|",
         "}",
         "\\101",
     ]

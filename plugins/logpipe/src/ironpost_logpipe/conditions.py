@@ -25,6 +25,8 @@ Test: TypeAlias = Callable[[Event, Captures], bool]
 
 #: Fields whose bytes stand in the raw line as they are, so that the raw line can be searched for them.
 _VERBATIM = frozenset(("raw", "message", "app", "pid", "component", "host", "msgid", "time"))
+_QUANTIFIERS = (b"*", b"?", b"{")
+_UNGREEDY = compile_pattern(r"\(\?[a-zA-Z]*U[a-zA-Z-]*[:)]")
 _LINE_MODE = compile_pattern(r"\(\?[a-zA-Z]*m[a-zA-Z-]*[:)]")
 
 
@@ -110,7 +112,13 @@ def _any(parts: list[Compiled]) -> Compiled:
     tests = [part.test for part in parts]
 
     def holds(event: Event, captures: Captures) -> bool:
-        return any(test(event, captures) for test in tests)
+        for test in tests:
+            # What an alternative caught before it failed must not be left behind: it would accuse somebody.
+            caught: Captures = {}
+            if test(event, caught):
+                captures.update(caught)
+                return True
+        return False
 
     needs: set[Literal] = set()
     for part in parts:
@@ -183,6 +191,10 @@ def source_pattern_fault(pattern: Pattern) -> str:
         return "a pattern that catches source_ip must be anchored: begin it with ^ and end it with $"
     if _LINE_MODE.search(body) is not None:
         return "a pattern that catches source_ip must not use (?m): ^ and $ then hold inside of the text, too"
+    if body[1:2] in _QUANTIFIERS or (body[2:3] in _QUANTIFIERS and body.startswith(b"\\A")):
+        return "a pattern that catches source_ip must not repeat its first ^: it would hold anywhere then"
+    if b"\\Q" in body or _UNGREEDY.search(body) is not None:
+        return "a pattern that catches source_ip must use neither \\Q nor (?U): they change what $ and * mean"
     if _alternates(body):
         return "a pattern that catches source_ip must not have | outside of brackets: ^ and $ hold for one side only"
     return ""

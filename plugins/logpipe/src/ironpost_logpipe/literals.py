@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 _REPEATS = b"*?{"
-_SPECIAL = b"\\[(.^$|*+?{)"
+#: RE2 takes any other brace for itself: "x{|y}" is "x{" or "y}".
+_COUNTED = re.compile(rb"\{\d*,?\d*\}")
+_SPECIAL = b"\\[(.^$|*+?)"
 
 
 @attrs.frozen
@@ -82,7 +86,7 @@ class _Reader:
             if self._text[self._at + 1 : self._at + 2] == b"?" and _is_flags(self._text[self._at + 2 :]):
                 self._fold_later = True
             self._at = _after_group(self._text, self._at)
-        elif char in _REPEATS:
+        elif char in _REPEATS and (char != b"{" or _COUNTED.match(self._text, self._at)):
             del self._run[-1:]  # the character before may be absent
             self._end_run()
             self._skip_repeat(char)
