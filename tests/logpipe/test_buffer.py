@@ -65,6 +65,19 @@ def test_files_wait_and_never_drop() -> None:
     assert balanced(buffer)
 
 
+def test_long_lines_of_files_are_bounded_by_their_bytes() -> None:
+    buffer = Buffer(100, 1000)
+    assert buffer.put(file_chunk([b"x" * 600]), 0)  # more than the room there is, but alone
+    assert not buffer.put(file_chunk([b"x"]), 0)
+    buffer.take(1, 0)
+    assert buffer.put(file_chunk([b"x" * 400]), 0)
+    assert not buffer.put(file_chunk([b"x" * 101]), 0)
+    assert buffer.put(file_chunk([b"x" * 100]), 0)
+    buffer.take(2, 0)
+    assert buffer.put(file_chunk([b"x" * 500]), 0)
+    assert balanced(buffer)
+
+
 def test_a_waiting_file_goes_on_when_there_is_room() -> None:
     buffer = Buffer(10, 1000)
     buffer.put(file_chunk([b"x"] * 5), 0)

@@ -214,3 +214,27 @@ def test_reading_works_without_pread(log: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delattr(os, "pread")
     log.write_bytes(b"a\nb\n")
     assert Reader(log).read() == [b"a", b"b"]
+
+
+def test_what_everybody_could_write_stays_known_as_such(log: Path, tmp_path: Path) -> None:
+    log.write_bytes(b"a\n")
+    log.chmod(0o644)
+    reader = Reader(log)
+    reader.read()
+    assert not reader.tail.world_writable
+    log.chmod(0o666)
+    append(log, b"b\n")
+    assert reader.read() == [b"b"]
+    assert reader.tail.world_writable
+    log.chmod(0o644)
+    append(log, b"unended")
+    log.rename(tmp_path / "auth.log.1")
+    log.touch(0o644)
+    found: list[tuple[bytes, bool]] = []
+    for now in range(100, 106):
+        read = reader.tail.read(float(now))
+        found += [(line, reader.tail.world_writable) for line in read.lines] if read else []
+    assert found == [(b"unended", True)]
+    append(log, b"c\n")
+    assert reader.read() == [b"c"]
+    assert not reader.tail.world_writable

@@ -49,7 +49,8 @@ class Result:
 class Buffer:
     """Chunks on their way. Files wait for room (`put`), what can't wait is dropped by the policy (`offer`).
 
-    Files get at most half of the room, so that a large one can't crowd out datagrams.
+    Files get at most half of the room, so that a large one can't crowd out datagrams, and half as many bytes of their
+    own, because their lines may be long.
     """
 
     def __init__(self, capacity: int, size: int, policy: DropPolicy = "oldest") -> None:
@@ -59,6 +60,7 @@ class Buffer:
         self._files: deque[Chunk] = deque()
         self._live: deque[Chunk] = deque()
         self._file_lines = 0
+        self._file_size = 0
         self._live_lines = 0
         self._live_size = 0
         self._in_flight = 0
@@ -74,18 +76,21 @@ class Buffer:
 
     def put(self, chunk: Chunk, timeout: float) -> bool:
         """Add a chunk of a source that can wait; False when there was no room for it in `timeout` seconds."""
+        size = _size(chunk)
         with self._lock:
-            if not self._drained.wait_for(lambda: self._room_for_file(len(chunk)), timeout):
+            if not self._drained.wait_for(lambda: self._room_for_file(len(chunk), size), timeout):
                 return False
             self._files.append(chunk)
             self._file_lines += len(chunk)
+            self._file_size += size
             self._tally.collected += len(chunk)
             self._filled.notify()
             return True
 
-    def _room_for_file(self, lines: int) -> bool:
+    def _room_for_file(self, lines: int, size: int) -> bool:
         # A chunk larger than the room there is at all goes in alone, or it would wait for ever.
-        return not self._file_lines or self._file_lines + lines <= self._capacity // 2
+        fits = self._file_lines + lines <= self._capacity // 2 and self._file_size + size <= self._size // 2
+        return fits or not self._file_lines
 
     def offer(self, chunk: Chunk) -> None:
         """Add a chunk of a source that can't wait; what there is no room for is dropped and counted."""
@@ -160,6 +165,7 @@ class Buffer:
         if self._files:
             found.append(self._files.popleft())
             self._file_lines -= len(found[-1])
+            self._file_size -= _size(found[-1])
         return found
 
     def done(self, result: Result) -> None:

@@ -136,7 +136,7 @@ class LogPipelineConfig:
     )
     buffer_size: Size = setting(
         default=Size.parse("64MiB"),
-        help="Bytes of received datagrams that may wait.",
+        help="Bytes of received datagrams that may wait; of files, half as many.",
         check=when_enabled(between(1 << 17, 1 << 34)),
     )
     drop_policy: DropPolicy = setting(

@@ -65,6 +65,7 @@ class FileTail:
         self._quiet_since: float | None = None
         self._behind = 0
         self._announce = False
+        self._world_writable = False
 
     @property
     def is_open(self) -> bool:
@@ -78,8 +79,8 @@ class FileTail:
 
     @property
     def world_writable(self) -> bool:
-        """Whether every user may write to it."""
-        return self._file is not None and self._file.world_writable
+        """Whether every user may, or could before, write to the file that was read last."""
+        return self._world_writable
 
     def read(self, now: float) -> Read | None:
         """What is new, at most about BLOCK bytes; None when there is nothing.
@@ -106,7 +107,10 @@ class FileTail:
             self._file = None
 
     def _next(self, file: _Open, now: float) -> Read | None:
-        size = os.fstat(file.descriptor).st_size
+        info = os.fstat(file.descriptor)
+        size = info.st_size
+        file.world_writable = file.world_writable or bool(info.st_mode & stat.S_IWOTH)
+        self._world_writable = file.world_writable
         self._behind = max(0, size - file.offset)
         if size < file.offset or not self._same_head(file):
             file.offset, file.head = 0, b""  # truncated, or emptied and written anew
