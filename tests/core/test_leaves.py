@@ -79,6 +79,7 @@ def test_each_type_is_read(kind: Any, value: object, meant: object) -> None:
         (str, "\udc80", "it is not UTF-8"),
         (Path, "", ""),
         (Path, "a\0b", ""),
+        (Path, "~/x", "~ is not expanded; write the whole path"),
         (Duration, 300, 'did you mean "300s"?'),
         (Duration, True, "put it in quotes"),
         (Duration, "5", ""),

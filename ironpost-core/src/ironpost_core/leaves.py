@@ -96,6 +96,8 @@ def _path(value: object) -> Path:
     text = _str(value)
     if not text or "\0" in text:
         raise MisfitError
+    if text.startswith("~"):
+        raise MisfitError("~ is not expanded; write the whole path")
     return Path(text)
 
 
