@@ -119,6 +119,11 @@ def test_init_replaces_a_file_only_when_told_to(tmp_path):
     assert path.read_text() != "mine"
 
 
+def test_init_makes_the_folder_of_the_file(tmp_path):
+    assert run(None, "init", str(tmp_path / "ironpost" / "ironpost.toml")).exit_code == 0
+    assert (tmp_path / "ironpost" / "ironpost.toml").exists()
+
+
 def test_init_where_nothing_can_be_written(tmp_path):
-    done = run(None, "init", str(tmp_path / "none" / "ironpost.toml"))
+    done = run(None, "init", str(tmp_path / "no" / "such" / "ironpost.toml"))
     assert (done.exit_code, "can't be written" in done.stderr) == (1, True)

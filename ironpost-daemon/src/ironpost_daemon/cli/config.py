@@ -126,6 +126,7 @@ def init(file: Path, force: bool) -> None:
         click.echo(f"{file} is there already; nothing was written (--force replaces it)", err=True)
         sys.exit(NO)
     try:
+        file.parent.mkdir(exist_ok=True)
         write_atomic(file, text.encode("utf-8"), 0o600)
     except OSError as error:
         click.echo(f"{file} can't be written: {error.strerror}; name another place or make its folder", err=True)
