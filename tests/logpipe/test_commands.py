@@ -121,7 +121,7 @@ def test_replay_with_own_rules_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(b"an x\n")
     assert "failing" in run(logs, "replay", tmp_path / "a.log", "--rules", tmp_path / "a.yaml").stdout
     result = run(logs, "replay", tmp_path / "none.log")
-    assert result.exit_code != 0
+    assert result.exit_code == 2
     assert "none.log" in result.stderr
 
 

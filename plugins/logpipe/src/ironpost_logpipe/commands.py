@@ -189,7 +189,7 @@ def replay(
                 for alert in run.run(file, opened):
                     click.echo(alert.to_json() if as_json else _alert_line(alert))
         except OSError as error:
-            raise click.FileError(str(file), error.strerror or str(error)) from None
+            raise click.UsageError(f"{click.format_filename(file)} can't be read: {error.strerror or error}") from None
     summary = run.summary
     if as_json:
         click.echo(json.dumps({"summary": summary.to_dict()}))
