@@ -141,7 +141,7 @@ class Parts:
             log=logging.getLogger("ironpost.control"),
         )
         control.start()
-        self._exits.append(lambda: control.stop(SERVERS_DEADLINE))
+        self._exit_late(lambda: control.stop(SERVERS_DEADLINE))
         if not configuration.metrics.enabled:
             return
         self._http = HttpServer(
