@@ -58,6 +58,15 @@ def test_root_has_one_usual_place(tmp_path, as_user, monkeypatch):
     assert find_file(None, {}) == system
 
 
+def test_a_usual_place_that_cannot_be_looked_into_is_the_one_to_read(tmp_path, as_user, monkeypatch):
+    def refuse(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    own = tmp_path / "ironpost" / "ironpost.toml"
+    assert find_file(None, {"XDG_CONFIG_HOME": str(tmp_path)}) == own
+
+
 @pytest.mark.parametrize("environ", [{}, {"IRONPOST_CONFIG": ""}])
 def test_else_there_are_the_embedded_defaults(as_user, environ):
     assert find_file(None, environ) is None

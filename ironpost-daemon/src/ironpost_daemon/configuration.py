@@ -106,10 +106,18 @@ def find_file(given: Path | None, environ: Mapping[str, str]) -> Path | None:
     if given is not None:
         return given
     for usual in _usual_places(environ):
-        if usual.exists():
+        if _is_there(usual):
             return usual
     named = environ.get(CONFIG_VARIABLE)
     return Path(named) if named else None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; also when its folder can't be looked into, so that reading it says why."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
 
 
 def _usual_places(environ: Mapping[str, str]) -> list[Path]:
