@@ -22,9 +22,17 @@ setup: $(STAMP) ## build .venv with all six packages editable and the test tools
 
 $(STAMP): requirements.lock VERSION $(PACKAGES:%=%/pyproject.toml) .ci/bootstrap
 	@.ci/bootstrap "$(PYTHON)" "$(VENV)"
-	@. .ci/uv-env && $$UV pip install --quiet --python $(VENV) --require-hashes -r requirements.lock
-	@. .ci/uv-env && $$UV pip install --quiet --python $(VENV) --no-deps --no-build-isolation $(PACKAGES:%=-e %)
-	@touch $@
+	@. .ci/uv-env && "$$UV" pip install --quiet --python $(VENV) --require-hashes -r requirements.lock
+	@. .ci/uv-env && "$$UV" pip install --quiet --python $(VENV) --no-deps --no-build-isolation $(PACKAGES:%=-e %)
+	@pwd -P > $@
+
+# Scripts and editable installs hold the clone's path, so all is built anew when it was moved.
+BUILT_IN := $(shell cat $(STAMP) 2>/dev/null)
+ifneq ($(BUILT_IN),)
+ifneq ($(BUILT_IN),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+endif
 
 demo: setup ## replay a day of logs with attacks in it (or your own: make demo LOG=FILE)
 	@$(RUN)ironpost demo $(if $(LOG),--log "$(LOG)")
@@ -50,8 +58,8 @@ torture: setup ## the long form of the kill test: a hundred SIGKILLs
 	IRONPOST_KILLS=100 $(RUN)python -m pytest tests/chaos --timeout=3000
 
 lowest: setup ## the tests of all packages with the oldest dependencies that they declare
-	@. .ci/uv-env && $$UV venv --quiet --allow-existing --python $(RUN)python .venv-lowest
-	@. .ci/uv-env && $$UV pip install --quiet --python .venv-lowest --resolution lowest-direct $(PACKAGES:%=-e %) \
+	@. .ci/uv-env && "$$UV" venv --quiet --allow-existing --python $(RUN)python .venv-lowest
+	@. .ci/uv-env && "$$UV" pip install --quiet --python .venv-lowest --resolution lowest-direct $(PACKAGES:%=-e %) \
 		"pytest>=8.3" "pytest-timeout>=2.3" "hypothesis>=6.115" "psutil>=6.1"
 	.venv-lowest/bin/python -m pytest tests/core tests/daemon tests/logpipe -p no:cacheprovider
 
@@ -65,7 +73,7 @@ docs: setup ## write the generated references in docs/ anew
 	$(RUN)python -m ironpost_daemon.references docs
 
 lock: setup ## pin the newest versions that fit
-	@. .ci/uv-env && $$UV lock --upgrade --quiet && $$UV export --quiet --all-packages --no-emit-workspace --no-header > requirements.lock
+	@. .ci/uv-env && "$$UV" lock --upgrade --quiet && "$$UV" export --quiet --all-packages --no-emit-workspace --no-header > requirements.lock
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-lowest .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
