@@ -60,6 +60,8 @@ class Parts:
         )
         self._notifier = Notifier(environ)
         self._exits: list[Callable[[], object]] = []
+        # Stopped after the others: when the time for the stop runs out, the history must have had its share.
+        self._late_exits: list[Callable[[], object]] = []
         self._http: HttpServer | None = None
         self._history: History | None = None
         self._outlets: Outlets | None = None
@@ -83,8 +85,8 @@ class Parts:
         ensure_folder(folders.run_dir)
         pid_file = PidFile(folders.pid_file)
         pid_file.acquire()
-        self._exits.append(pid_file.release)
-        self._exits.append(functools.partial(os.close, hold_folder(folders.data_dir)))
+        self._late_exits.append(pid_file.release)
+        self._late_exits.append(functools.partial(os.close, hold_folder(folders.data_dir)))
         history, bus = self._start_history(configuration, folders)
         self.services = Services(
             history=history, bus=bus, clock=self.clock, state_root=ensure_folder(folders.data_dir / "plugins")
@@ -141,7 +143,7 @@ class Parts:
             log=logging.getLogger("ironpost.control"),
         )
         control.start()
-        self._exit_late(lambda: control.stop(SERVERS_DEADLINE))
+        self._late_exits.append(lambda: control.stop(SERVERS_DEADLINE))
         if not configuration.metrics.enabled:
             return
         self._http = HttpServer(
@@ -153,7 +155,7 @@ class Parts:
             log=logging.getLogger("ironpost.http"),
         )
         self._http.start()
-        self._exits.append(functools.partial(self._http.stop, SERVERS_DEADLINE))
+        self._late_exits.append(functools.partial(self._http.stop, SERVERS_DEADLINE))
 
     def _start_watchdog(self) -> None:
         watchdog = Watchdog(self._notifier, self._works)
@@ -173,8 +175,8 @@ class Parts:
     def stop(self) -> None:
         """Stop what was started, in reverse; each part for itself, so that one that fails does not keep the rest."""
         self._notifier.stopping()
-        while self._exits:
-            leave = self._exits.pop()
+        while self._exits or self._late_exits:
+            leave = (self._exits or self._late_exits).pop()
             try:
                 leave()
             except Exception:
