@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from ironpost_core.alerts import Trust
 from ironpost_core.testing import FakeClock
 from ironpost_logpipe.buffer import Buffer
+from ironpost_logpipe.chunks import Position
 from ironpost_logpipe.config import FileSource
 from ironpost_logpipe.files import FileReader
 
@@ -67,6 +69,9 @@ def test_one_that_is_no_file_is_said_beside_those_that_are(tmp_path: Path) -> No
     made, _ = reader(FakeClock(), tmp_path / "a.log", tmp_path / "b.log")
     made.poll()
     assert f"{tmp_path}/b.log can't be opened" in made.status.trouble
+    alone, _ = reader(FakeClock(), tmp_path / "b.log")
+    alone.poll()
+    assert "is not a regular file" in alone.status.trouble
 
 
 def test_a_file_that_may_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,3 +96,88 @@ def test_what_lines_are_worth(tmp_path: Path, mode: int, configured: str | None,
     made.poll()
     (chunk,) = buffer.take(10, 0)
     assert chunk.source.trust is trust
+
+
+class Rotated:
+    """A log that is written and rotated, followed by a pattern that finds the rotated files, too."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.log = folder, folder / "a.log"
+        self.clock = FakeClock()
+        self.stored: dict[str, Position] = {}
+        self.written: list[bytes] = []
+        self.got: list[bytes] = []
+        self.start()
+
+    def start(self) -> None:
+        self.buffer = Buffer(100_000, 1 << 20)
+        config = FileSource(paths=(self.folder / "a.log*", self.log), start="beginning")
+        stopping = threading.Event()
+        self.reader = FileReader(config, buffer=self.buffer, clock=self.clock, stopping=stopping, stored=self.stored)
+
+    def write(self, count: int) -> None:
+        with self.log.open("ab") as opened:
+            for _ in range(count):
+                self.written.append(b"line %d" % len(self.written))
+                opened.write(self.written[-1] + b"\n")
+
+    def rotate(self) -> None:
+        for number in range(9, 0, -1):
+            if (old := self.folder / f"a.log.{number}").exists():
+                old.rename(self.folder / f"a.log.{number + 1}")
+        self.log.rename(self.folder / "a.log.1")
+
+    def read(self, times: int) -> None:
+        for _ in range(times):
+            self.reader.poll()
+            self.clock.advance(0.5)
+            for chunk in self.buffer.take(100_000, 0):
+                self.got.extend(chunk.lines)
+                assert chunk.after is not None
+                self.stored[chunk.after.path] = chunk.after
+
+    def stop(self) -> None:
+        self.reader._stopping.set()
+        self.reader.run()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_pattern_that_finds_rotated_files_reads_each_line_once(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    rotated = Rotated(tmp_path)
+    for turn in range(12):
+        rotated.write(dice.randrange(1, 4))
+        if dice.random() < 0.3:
+            rotated.read(40)
+            rotated.stop()
+            rotated.start()
+        else:
+            rotated.read(dice.randrange(30))
+        if turn % 2:
+            rotated.rotate()
+    rotated.read(60)
+    rotated.stop()
+    assert sorted(rotated.got) == sorted(rotated.written)
+
+
+def test_deleted_files_that_a_pattern_found_are_let_go(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.log").write_bytes(b"x\n")
+    clock = FakeClock()
+    made, buffer = reader(clock, tmp_path / "*.log")
+    made.poll()
+    for file in tmp_path.iterdir():
+        file.unlink()
+    for _ in range(20):
+        made.poll()
+        clock.advance(6)
+    assert made.status.entries == []
+    (tmp_path / "1.log").write_bytes(b"y\n")
+    made.poll()
+    assert lines(buffer) == [b"x"] * 5 + [b"y"]
+
+
+@pytest.mark.parametrize("path", ["/var/log/**.log", "/var/log/a\0b"])
+def test_paths_that_can_not_be_followed_are_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        FileSource(paths=(Path(path),))

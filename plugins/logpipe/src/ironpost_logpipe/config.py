@@ -47,6 +47,15 @@ def address_of(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _followable(instance: object, attribute: attrs.Attribute[Any], value: tuple[Path, ...]) -> None:
+    non_empty()(instance, attribute, value)
+    for path in map(str, value):
+        if "\0" in path:
+            raise ValueError("expected paths without NUL characters")
+        if any("**" in part and part != "**" for part in Path(path).parts):
+            raise ValueError("expected ** to stand alone between two slashes")
+
+
 def _listenable(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
     address_of(value)
 
@@ -59,7 +68,7 @@ class FileSource:
     name: str = setting(default="", help=_NAME)
     paths: tuple[Path, ...] = setting(
         help="Files, or patterns with * and ?. One that is not there yet may come later.",
-        check=non_empty(),
+        check=_followable,
         example=(Path("/var/log/auth.log"),),
     )
     format: Format = setting(default="auto", help=_FORMAT)

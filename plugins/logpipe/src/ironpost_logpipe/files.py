@@ -13,7 +13,7 @@ from ironpost_logpipe.buffer import Buffer
 from ironpost_logpipe.chunks import Chunk, Position, Source
 from ironpost_logpipe.config import FileSource
 from ironpost_logpipe.status import Status
-from ironpost_logpipe.tail import FileTail, Read
+from ironpost_logpipe.tail import FileTail, Read, Seen
 
 POLL = 0.25
 _LOOK_FOR_FILES = 5.0
@@ -38,6 +38,8 @@ class FileReader:
         self._clock = clock
         self._stopping = stopping
         self._stored = dict(stored)
+        self._seen = Seen(self._stored.values())
+        self._by_pattern: set[Path] = set()
         self._tails: dict[Path, FileTail] = {}
         self._looked = float("-inf")
         self._rounds = 0
@@ -71,13 +73,18 @@ class FileReader:
         """Start to follow files that are named, or that a pattern finds. Those that a pattern finds later are new."""
         later = self._rounds > 0
         self._rounds += 1
-        for path in self._config.paths:
-            pattern = glob.has_magic(str(path))
-            found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) if pattern else [path]
-            for each in found:
-                if each not in self._tails:
-                    start = "beginning" if pattern and later else self._config.start
-                    self._tails[each] = FileTail(each, start, self._stored.get(str(each)))
+        named = [path for path in self._config.paths if not glob.has_magic(str(path))]
+        found = {each for path in self._config.paths if path not in named for each in _matching(path)}
+        for path in sorted(self._by_pattern - found):
+            if not self._tails[path].is_open:  # gone for good; a new one of that name is found again
+                del self._tails[path]
+                self._by_pattern.discard(path)
+        for path in [*named, *sorted(found)]:
+            if path not in self._tails:
+                start = "beginning" if later and path in found else self._config.start
+                self._tails[path] = FileTail(path, start, self._stored.pop(str(path), None), self._seen)
+                if path not in named:
+                    self._by_pattern.add(path)
 
     def _hand_over(self, path: Path, tail: FileTail, read: Read) -> None:
         chunk = Chunk(self._source(path, tail), read.lines, self._clock.now().timestamp(), read.start, read.after)
@@ -92,7 +99,7 @@ class FileReader:
         self.status.entries = [
             {
                 "source": str(path),
-                "state": "reading" if tail.is_open else tail.trouble or "not there yet",
+                "state": _state(tail),
                 "bytes_behind": tail.behind,
             }
             for path, tail in self._tails.items()
@@ -100,8 +107,18 @@ class FileReader:
         troubled = [f"{path} {tail.trouble}" for path, tail in self._tails.items() if tail.trouble]
         if not any(tail.is_open for tail in self._tails.values()):
             names = ", ".join(map(str, self._config.paths))
-            cure = "run as root or in the group adm" if troubled else "name the logs in log_pipeline.sources"
-            self.status.trouble = f"no readable log among {names}: {cure}"
+            why = ", ".join(troubled) + "; run as root or in the group adm, or" if troubled else "none is there;"
+            self.status.trouble = f"no readable log among {names}: {why} name others in log_pipeline.sources"
         else:
             cure = "; run as root or in the group adm, or leave the file out"
             self.status.trouble = ", ".join(troubled) + cure if troubled else ""
+
+
+def _matching(pattern: Path) -> list[Path]:
+    return sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+
+
+def _state(tail: FileTail) -> str:
+    if tail.is_open:
+        return "reading"
+    return tail.trouble or ("read by its other name" if tail.is_twin else "not there yet")

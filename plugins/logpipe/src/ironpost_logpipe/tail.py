@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -19,6 +20,9 @@ from ironpost_logpipe.chunks import HEAD, MAX_LINE, Position
 BLOCK = 64 << 10
 #: A renamed file is followed for so long after its last line, because its writer may not have let go of it yet.
 _GRACE = 1.0
+#: A file that has no name any more is let go after so long without a line, or it would fill the disk unseen.
+_FORGET = 60.0
+_REMEMBERED = 4096
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -46,6 +50,34 @@ class _Open:
     world_writable: bool
 
 
+class Seen:
+    """The files that several tails have read, so that one that gets another's name is not read twice.
+
+    A checkpoint holds one position for each name, so a crash in the seconds between a rotation and the next look at
+    the folder forgets this, and a pattern that finds the rotated file has it read again.
+
+    Attributes:
+        held: device and inode of those that are open.
+    """
+
+    def __init__(self, stored: Iterable[Position] = ()) -> None:
+        self.held: set[tuple[int, int]] = set()
+        self._positions = {(each.device, each.inode): each for each in stored}
+
+    def note(self, position: Position) -> None:
+        """Remember how far a file is read; the longest unchanged is forgotten when there are too many."""
+        key = (position.device, position.inode)
+        self._positions.pop(key, None)
+        self._positions[key] = position
+        if len(self._positions) > _REMEMBERED:
+            del self._positions[next(iter(self._positions))]
+
+    def offset(self, file: _Open) -> int | None:
+        """How far this file was read under whatever name."""
+        position = self._positions.get((file.device, file.inode))
+        return position.offset if position is not None and _is(file, position) else None
+
+
 class FileTail:
     """One path. Not thread-safe.
 
@@ -53,11 +85,14 @@ class FileTail:
         path: the file.
         start: where to begin in a file that is there already and was never read.
         stored: how far it was read before.
+        seen: what the tails beside this one have read.
     """
 
-    def __init__(self, path: Path, start: Start, stored: Position | None = None) -> None:
+    def __init__(self, path: Path, start: Start, stored: Position | None = None, seen: Seen | None = None) -> None:
         self.path = path
         self.trouble = ""
+        self.is_twin = False
+        self._others = Seen() if seen is None else seen
         self._start = start
         self._stored = stored
         self._file: _Open | None = None
@@ -103,6 +138,8 @@ class FileTail:
         """Let go of the file."""
         if self._file is not None:
             self._stored = self._position(self._file)
+            self._others.note(self._stored)
+            self._others.held.discard((self._file.device, self._file.inode))
             os.close(self._file.descriptor)
             self._file = None
 
@@ -162,12 +199,17 @@ class FileTail:
         try:
             there = self.path.stat()
         except OSError:
-            return None  # renamed and not made anew yet, or deleted while its writer still holds it
+            # Renamed and not made anew yet, or deleted while its writer still holds it.
+            return self._finished(file, now, _FORGET) if os.fstat(file.descriptor).st_nlink == 0 else None
         if there.st_ino == file.inode and there.st_dev == file.device:
             self._quiet_since = None
             return None
+        return self._finished(file, now, _GRACE)
+
+    def _finished(self, file: _Open, now: float, grace: float) -> Read | None:
+        """Let go of the file once it has been quiet for `grace` seconds."""
         self._quiet_since = now if self._quiet_since is None else self._quiet_since
-        if now - self._quiet_since < _GRACE:
+        if now - self._quiet_since < grace:
             return None
         rest = _pread(file.descriptor, MAX_LINE, file.offset)
         read = self._taken(file, [rest], len(rest)) if rest else None
@@ -184,14 +226,22 @@ class FileTail:
             self._seen = self._seen or error.errno == errno.ENOENT
             return False
         self.trouble = ""
+        self.is_twin = (file.device, file.inode) in self._others.held
+        if self.is_twin:  # read by its other name up to its end; then it goes on here
+            os.close(file.descriptor)
+            return False
         self._announce = True
         stored, self._stored = self._stored, None
+        elsewhere = self._others.offset(file)
+        if elsewhere is not None:
+            file.offset = elsewhere
         if stored is not None:
             file = self._resumed(file, stored)
-        elif not self._seen and self._start == "end":
+        elif elsewhere is None and not self._seen and self._start == "end":
             file.offset = _last_line_end(file.descriptor)
         self._seen = True  # whatever comes under this name from now on is new from its first byte
         self._file = file
+        self._others.held.add((file.device, file.inode))
         return True
 
     def _resumed(self, file: _Open, stored: Position) -> _Open:
@@ -201,6 +251,9 @@ class FileTail:
         # Rotated while nobody looked: go on in the renamed file if it is still beside; `_at_end` comes back here.
         renamed = _find_renamed(self.path, stored)
         if renamed is None:
+            return file  # new, or read under another name before
+        if (renamed.device, renamed.inode) in self._others.held:
+            os.close(renamed.descriptor)
             return file
         os.close(file.descriptor)
         renamed.offset = stored.offset
