@@ -95,6 +95,11 @@ def test_the_pid_file_may_lie_elsewhere(as_user):
     assert Folders.of(GeneralConfig(pid_file=Path("/p")), {"HOME": "/h"}).pid_file == Path("/p")
 
 
+def test_who_names_both_folders_needs_no_home(as_user):
+    found = Folders.of(GeneralConfig(data_dir=Path("/d"), run_dir=Path("/r")), {})
+    assert (found.data_dir, found.run_dir) == (Path("/d"), Path("/r"))
+
+
 def test_file_environment_and_command_line(tmp_path):
     path = written(tmp_path / "c.toml", "[general]\nlog_level = 'debug'\n[metrics]\nport = 1\n[canary]\nloudness = 2\n")
     loaded = read(

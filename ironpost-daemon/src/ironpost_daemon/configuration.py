@@ -77,13 +77,11 @@ class Folders:
     @classmethod
     def of(cls, general: GeneralConfig, environ: Mapping[str, str]) -> Folders:
         """The configured folders, or the usual ones of this user."""
-        data_dir, run_dir = default_folders(environ, os.geteuid())
-        run_dir = general.run_dir or run_dir
-        return cls(
-            data_dir=general.data_dir or data_dir,
-            run_dir=run_dir,
-            pid_file=general.pid_file or run_dir / "ironpost.pid",
-        )
+        data_dir, run_dir = general.data_dir, general.run_dir
+        if data_dir is None or run_dir is None:  # else nothing needs to be known of this user, not even a home
+            usual_data, usual_run = default_folders(environ, os.geteuid())
+            data_dir, run_dir = data_dir or usual_data, run_dir or usual_run
+        return cls(data_dir=data_dir, run_dir=run_dir, pid_file=general.pid_file or run_dir / "ironpost.pid")
 
 
 @attrs.frozen(kw_only=True)
