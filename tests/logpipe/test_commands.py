@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,16 @@ def test_replay_of_standard_input(tmp_path: Path) -> None:
     content = b"".join(failed(second) + b"\n" for second in range(5))
     result = CliRunner().invoke(logs, ["replay", "-", "--json"], input=content)
     assert result.exit_code == 1
+    again = CliRunner().invoke(logs, ["replay", "-", "-", "--json"], input=content)
+    assert again.exit_code == 1
+    assert json.loads(again.stdout.splitlines()[-1])["summary"]["lines"] == 5
+
+
+def test_standard_input_that_is_closed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ironpost_logpipe.commands.sys", types.SimpleNamespace(stdin=None, stderr=sys.stderr))
+    result = run(logs, "replay", "-")
+    assert result.exit_code == 2
+    assert "standard input is closed" in result.stderr
 
 
 def test_replay_with_own_rules_and_missing_files(tmp_path: Path) -> None:

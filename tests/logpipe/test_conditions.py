@@ -82,7 +82,9 @@ def test_fields_that_are_not_in_the_raw_line_need_nothing() -> None:
     [
         ({}, "exactly one"),
         ({"field": "app", "value": "x", "any_": ()}, "exactly one"),
-        ({"any_": (), "value": "x"}, "needs a field"),
+        ({"any_": ()}, "a condition at least"),
+        ({"all_": ()}, "a condition at least"),
+        ({"not_": Condition(field="app", value="x"), "value": "x"}, "needs a field"),
         ({"field": "mesage", "value": "x"}, 'did you mean "message"'),
         ({"field": "qqqq", "value": "x"}, "there are raw, message"),
         ({"field": "app"}, "value is missing"),

@@ -88,8 +88,8 @@ _LEAF = st.one_of(
 _TREE = st.recursive(
     _LEAF,
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3).map(lambda each: Condition(any_=tuple(each))),
-        st.lists(inner, max_size=3).map(lambda each: Condition(all_=tuple(each))),
+        st.lists(inner, min_size=1, max_size=3).map(lambda each: Condition(any_=tuple(each))),
+        st.lists(inner, min_size=1, max_size=3).map(lambda each: Condition(all_=tuple(each))),
         inner.map(lambda each: Condition(not_=each)),
     ),
     max_leaves=4,

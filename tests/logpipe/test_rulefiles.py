@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,21 @@ def test_mistakes_are_met_with_help(old: str, new: str, message: str) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_make_rules_or_problems(content: bytes) -> None:
     parse_rules("x.yaml", content)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yaml")
+    (tmp_path / "b.yaml").write_text(GOOD.format(id="b"))
+    loaded = load_rules([tmp_path], [])
+    assert [rule.id for rule in loaded.rules] == ["b"]
+    (problem,) = loaded.problems
+    assert "a.yaml: can't be read: is not a regular file" in str(problem)
+
+
+def test_files_beyond_the_bound_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ironpost_logpipe.rulefiles._MAX_FILES", 1)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(GOOD.format(id=name))
+    loaded = load_rules([tmp_path], [])
+    assert [rule.id for rule in loaded.rules] == ["a"]
+    assert "only the first 1 are read" in str(loaded.problems[0])

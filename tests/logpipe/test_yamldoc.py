@@ -39,7 +39,7 @@ def test_empty_documents_are_none() -> None:
         (b"[a]: 1", "not a text"),
         (b"[" * 50, "deeper than 24"),
         (b"x" * (MAX_SIZE + 1), "larger than 1 MiB"),
-        (b"\x00", "is not YAML"),
+        ("a: é\nb: 1\nc: \x01\n".encode(), "x.yaml:3: is not YAML"),
     ],
 )
 def test_what_is_refused_is_named_with_its_line(content: bytes, message: str) -> None:

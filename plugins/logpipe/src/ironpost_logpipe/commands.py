@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -63,7 +65,7 @@ def list_rules(context: click.Context, folders: tuple[Path, ...], as_json: bool)
         _print_json(rows)
     else:
         for row in rows:
-            click.echo(f"{row['id']:36} {row['severity']:9} {row['status']:9} {row['title']}")
+            click.echo(_safe(f"{row['id']:36} {row['severity']:9} {row['status']:9} {row['title']}"))
     _report(loaded)
 
 
@@ -185,9 +187,11 @@ def replay(
     run = Replay(loaded.rules, format_=format_, progress=_progress(files, as_json))
     for file in files:
         try:
-            with sys.stdin.buffer if str(file) == "-" else file.open("rb") as opened:
+            with _opened(file) as opened:
                 for alert in run.run(file, opened):
                     click.echo(alert.to_json() if as_json else _alert_line(alert))
+        except BrokenPipeError:
+            raise  # nobody reads the alerts any more; click ends quietly
         except OSError as error:
             raise click.UsageError(f"{click.format_filename(file)} can't be read: {error.strerror or error}") from None
     summary = run.summary
@@ -196,6 +200,14 @@ def replay(
     else:
         _print_summary(summary)
     context.exit(EXIT_NO if summary.alerts else 0)
+
+
+def _opened(file: Path) -> contextlib.AbstractContextManager[BinaryIO]:
+    if str(file) != "-":
+        return file.open("rb")
+    if sys.stdin is None or sys.stdin.closed:
+        raise OSError(errno.EBADF, "standard input is closed")
+    return contextlib.nullcontext(sys.stdin.buffer)
 
 
 def _alert_line(alert: Any) -> str:

@@ -45,6 +45,8 @@ class Condition:
         given = [name for name in ("field", "any_", "all_", "not_") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of field, any, all and not")
+        if self.any_ == () or self.all_ == ():
+            raise ValueError("any and all need a condition at least: an empty list holds never or for every line")
         if self.field is None:
             if self.value is not None:
                 raise ValueError("a value needs a field to compare it with")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -116,6 +117,8 @@ def _rule(name: str, document: Document, problems: list[Problem]) -> Rule | None
 def _read_all(files: Iterable[Path], problems: list[Problem]) -> Iterable[Rule]:
     for file in files:
         try:
+            if file.exists() and not file.is_file():
+                raise OSError(errno.EINVAL, "is not a regular file")  # to open a FIFO would wait for its writer
             with file.open("rb") as opened:
                 content = opened.read(MAX_SIZE + 1)
         except OSError as error:
@@ -138,6 +141,9 @@ def _files_in(folder: Path, problems: list[Problem]) -> list[Path]:
         what = f"the rule folder {folder} can't be read: {error.strerror}"
         problems.append(Problem(where="log_pipeline.rule_dirs", what=what, remedy="make it, or leave it out"))
         return []
+    if len(found) > _MAX_FILES:
+        what = f"the rule folder {folder} has {len(found)} rule files; only the first {_MAX_FILES} are read"
+        problems.append(Problem(where="log_pipeline.rule_dirs", what=what, remedy="put several rules into one file"))
     return found[:_MAX_FILES]
 
 

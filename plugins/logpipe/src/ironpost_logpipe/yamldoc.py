@@ -55,7 +55,7 @@ def read_documents(file: str, content: bytes) -> list[Document]:
             if node is not None:
                 documents.append(_document(file, node))
     except yaml.YAMLError as error:
-        raise _broken(file, error) from None
+        raise _broken(file, error, content) from None
     return documents
 
 
@@ -112,7 +112,10 @@ def _line(node: Any) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _broken(file: str, error: yaml.YAMLError) -> RuleError:
+def _broken(file: str, error: yaml.YAMLError, content: bytes) -> RuleError:
+    if isinstance(error, yaml.reader.ReaderError):  # a control character; it has a place, but no mark
+        line = content[: error.position].count(b"\n") + 1
+        return _error(file, line, f"is not YAML: {str(error).partition(chr(10))[0]}", "write it as an escape")
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error).partition("\n")[0]
     return _error(file, mark.line + 1 if mark is not None else None, f"is not YAML: {what}", "")
