@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import os
 import threading
+import types
+
+import pytest
 
 from ironpost_core.clock import SystemClock
 from ironpost_logpipe.buffer import Buffer
@@ -51,3 +54,12 @@ def test_it_ends_when_told() -> None:
     assert not thread.is_alive()
     os.close(reading)
     os.close(writing)
+
+
+def test_one_that_was_closed_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ironpost_logpipe.stdin.sys", types.SimpleNamespace(stdin=None, platform="linux"))
+    buffer = Buffer(10, 1 << 20)
+    reader = StdinReader(StdinSource(), buffer=buffer, clock=SystemClock(), stopping=threading.Event())
+    reader.run()
+    assert "standard input is closed" in reader.status.trouble
+    assert buffer.tally().collected == 0

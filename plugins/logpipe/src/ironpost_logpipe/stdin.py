@@ -35,6 +35,11 @@ class StdinReader:
 
     def run(self) -> None:
         """Read up to the end; on a supervised thread."""
+        if self._descriptor == 0 and sys.stdin is None:
+            # Closed when we were started, so that the descriptor is by now some other file's.
+            self.status.trouble = "standard input is closed: pipe something into the daemon, or leave the source out"
+            self.status.entries = [{"source": "stdin", "state": "closed"}]
+            return
         while not self._stopping.is_set():
             if not _readable(self._descriptor):
                 continue
