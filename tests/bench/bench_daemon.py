@@ -10,7 +10,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,7 +24,9 @@ from ironpost_daemon.demo_log import lines
 ROUNDS = 7
 IDLE_SECONDS = 10.0
 SCRAPES = 300
+PAUSE = 0.02
 LOG_LINES = 200_000
+LOG_COPIES = 30
 
 
 def timed(function: Callable[[], object]) -> float:
@@ -90,34 +91,33 @@ def bench_idle(folder: Path) -> None:
         report("SIGTERM to exit", timed(daemon.terminate), "s", 2.0, "the limit of 2 s")
 
 
+def processed(daemon: DaemonProcess) -> float:
+    return daemon.metrics()["ironpost_log_pipeline_logs_processed_total"]
+
+
+def scrape(daemon: DaemonProcess) -> float:
+    """Milliseconds for one scrape, after a pause, so that the log and not the scrapes make the load."""
+    time.sleep(PAUSE)
+    return timed(lambda: daemon.get("/metrics")) * 1000
+
+
 def bench_scrape_under_load(folder: Path) -> None:
     folder.mkdir()
     log = folder / "auth.log"
     start = datetime(2026, 1, 1, tzinfo=UTC)
     day = "".join(f"{line}\n" for line in lines(1, start, LOG_LINES)).encode("utf-8", "surrogateescape")
-    log.write_bytes(day)
+    with log.open("wb") as file:
+        for _ in range(LOG_COPIES):
+            file.write(day)
     config = f'[[log_pipeline.sources]]\ntype = "file"\npaths = ["{log}"]\nstart = "beginning"\n'
-    done = threading.Event()
-
-    def feed() -> None:
-        while not done.is_set():
-            if log.stat().st_size < 2 * 2**30:
-                with log.open("ab") as file:
-                    file.write(day)
-            done.wait(0.2)
-
-    feeder = threading.Thread(target=feed)
     with DaemonProcess(folder, config) as daemon:
-        feeder.start()
-        try:
-            daemon.until(lambda: daemon.metrics()["ironpost_log_pipeline_logs_processed_total"] > 0, "it reads")
-            before, began = daemon.metrics()["ironpost_log_pipeline_logs_processed_total"], time.perf_counter()
-            latencies = sorted(timed(lambda: daemon.get("/metrics")) * 1000 for _ in range(SCRAPES))
-            seconds = time.perf_counter() - began
-            rate = (daemon.metrics()["ironpost_log_pipeline_logs_processed_total"] - before) / seconds
-        finally:
-            done.set()
-            feeder.join()
+        daemon.until(lambda: processed(daemon) > 0, "it reads")
+        before, began = processed(daemon), time.perf_counter()
+        latencies = sorted(scrape(daemon) for _ in range(SCRAPES))
+        after, seconds = processed(daemon), time.perf_counter() - began
+    if after >= LOG_LINES * LOG_COPIES:
+        print("the log was at its end before the scrapes were: the figures below are of less than full load")
+    rate = (after - before) / seconds
     print(f"{'lines read meanwhile':<34} {rate:>9.0f} /s")
     report("scrape p50 under full log load", latencies[len(latencies) // 2], "ms", 50, "the limit of 50 ms")
     report("scrape p99 under full log load", latencies[int(len(latencies) * 0.99)], "ms", 50, "the limit of 50 ms")

@@ -17,6 +17,8 @@ from ironpost_daemon.calls import describe
 from ironpost_daemon.configuration import Configuration
 from ironpost_daemon.exits import CONFIGURATION, GOOD
 
+SWITCH_INTERVAL = 0.001
+
 log = logging.getLogger("ironpost.daemon")
 
 
@@ -47,6 +49,8 @@ def main(config: Path | None, log_format: str | None, log_level: str | None, che
         sys.stdout.flush()
         daemon.leave(_check(options))
     threading.excepthook = _thread_died
+    # A scrape passes through several threads; beside a busy one each waits this long (s) for the interpreter.
+    sys.setswitchinterval(SWITCH_INTERVAL)
     code = daemon.run(options, os.environ, _configure_logs)
     sys.stdout.flush()
     daemon.leave(code)
