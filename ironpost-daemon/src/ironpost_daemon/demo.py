@@ -49,7 +49,10 @@ class Input:
 
 @click.command()
 @click.option(
-    "--log", "log_file", type=click.Path(path_type=Path), help="Replay this file instead; it is only read, and whole."
+    "--log",
+    "log_file",
+    type=click.Path(path_type=Path, readable=False),
+    help="Replay this file instead; it is only read, and whole.",
 )
 @click.option(
     "--lines",
