@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ironpost_logpipe import tail
 from ironpost_logpipe.chunks import MAX_LINE, Position
 from ironpost_logpipe.tail import FileTail, Start
 
@@ -188,6 +189,30 @@ def test_random_writes_and_rotations_lose_and_double_nothing(log: Path, tmp_path
     reader.read()
     assert reader.lines == written
     assert rotated > 5
+
+
+def test_a_line_without_an_end_is_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(b"x" * (5 * MAX_LINE))
+    reader = Reader(log)
+    assert reader.read() == []
+    looked: list[int] = []
+    pread = tail._pread
+
+    def counting(descriptor: int, length: int, offset: int) -> bytes:
+        found = pread(descriptor, length, offset)
+        looked.append(len(found) if offset >= MAX_LINE else 0)
+        return found
+
+    monkeypatch.setattr(tail, "_pread", counting)
+    assert reader.read() == []
+    assert sum(looked) == 0
+    log.write_bytes(b"short\n")  # emptied and written anew
+    assert reader.read() == [b"short"]
+    append(log, b"y" * (2 * MAX_LINE))
+    assert reader.read() == []
+    append(log, b"y\nend\n")
+    assert reader.read() == [b"y" * MAX_LINE, b"end"]
 
 
 def test_a_file_that_can_no_longer_be_read_is_named_and_opened_again(

@@ -48,6 +48,8 @@ class _Open:
     head: bytes
     offset: int
     world_writable: bool
+    #: Up to here no end was found for a line that is longer than one may be; not searched again at each look.
+    searched: int = 0
 
 
 class Seen:
@@ -150,7 +152,7 @@ class FileTail:
         self._world_writable = file.world_writable
         self._behind = max(0, size - file.offset)
         if size < file.offset or not self._same_head(file):
-            file.offset, file.head = 0, b""  # truncated, or emptied and written anew
+            file.offset, file.head, file.searched = 0, b"", 0  # truncated, or emptied and written anew
         found = self._lines(file)
         if found is not None:
             self._quiet_since = None
@@ -172,12 +174,13 @@ class FileTail:
         if len(data) < MAX_LINE:
             return self._announced(file)
         # Longer than a line may be: its beginning counts as the line, the rest is skipped up to its end.
-        at = file.offset + len(data)
+        at = max(file.offset + len(data), file.searched)
         while rest := _pread(file.descriptor, 16 * BLOCK, at):
             end = rest.find(b"\n")
             if end >= 0:
                 return self._taken(file, [data[:MAX_LINE]], at + end + 1 - file.offset)
             at += len(rest)
+        file.searched = at
         return self._announced(file)
 
     def _announced(self, file: _Open) -> Read | None:
