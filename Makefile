@@ -21,6 +21,7 @@ help: ## list the targets
 setup: $(STAMP) ## build .venv with all six packages editable and the test tools
 
 $(STAMP): requirements.lock VERSION $(PACKAGES:%=%/pyproject.toml) .ci/bootstrap
+	@echo "setting up $(VENV) (once; takes a minute at most)" >&2
 	@.ci/bootstrap "$(PYTHON)" "$(VENV)"
 	@. .ci/uv-env && "$$UV" pip install --quiet --python $(VENV) --require-hashes -r requirements.lock
 	@. .ci/uv-env && "$$UV" pip install --quiet --python $(VENV) --no-deps --no-build-isolation $(PACKAGES:%=-e %)

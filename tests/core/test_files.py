@@ -105,6 +105,18 @@ def test_folders_are_the_systems_for_root_and_the_users_own_otherwise(
     assert default_folders(environ, euid) == (Path(data), Path(run))
 
 
+@pytest.mark.parametrize(
+    ("environ", "euid", "run"),
+    [
+        ({}, 0, "/run/ironpost"),
+        ({}, 1000, "/d/run"),
+        ({"XDG_RUNTIME_DIR": "/run/user/1000"}, 1000, "/run/user/1000/ironpost"),
+    ],
+)
+def test_with_a_data_folder_given_sockets_follow_it(environ: dict[str, str], euid: int, run: str) -> None:
+    assert default_folders(environ, euid, Path("/d")) == (Path("/d"), Path(run))
+
+
 def test_no_home_is_said_so() -> None:
     with pytest.raises(ConfigError, match=r"~: is not known: HOME is not set \(set HOME or XDG_STATE_HOME"):
         default_folders({}, 1000)

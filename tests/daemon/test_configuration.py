@@ -82,6 +82,7 @@ def test_else_there_are_the_embedded_defaults(as_user, environ):
         ({}, {"HOME": "/h"}, ("/h/.local/state/ironpost", "/h/.local/state/ironpost/run")),
         ({}, {"XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/r"}, ("/s/ironpost", "/r/ironpost")),
         ({"data_dir": Path("/d"), "run_dir": Path("/r")}, {"HOME": "/h"}, ("/d", "/r")),
+        ({"data_dir": Path("/d")}, {}, ("/d", "/d/run")),
     ],
 )
 def test_folders(as_user, general, environ, folders):
@@ -89,6 +90,12 @@ def test_folders(as_user, general, environ, folders):
     assert (str(found.data_dir), str(found.run_dir)) == folders
     assert (found.history, found.control) == (found.data_dir / "history.sqlite", found.run_dir / "control.sock")
     assert found.pid_file == found.run_dir / "ironpost.pid"
+
+
+@pytest.mark.parametrize("key", ["data_dir", "run_dir", "pid_file"])
+def test_a_relative_place_would_depend_on_where_the_daemon_was_started(key):
+    with pytest.raises(ValueError, match=f'{key}: expected a text that starts with "/", found'):
+        GeneralConfig(**{key: Path("here")})
 
 
 def test_the_pid_file_may_lie_elsewhere(as_user):

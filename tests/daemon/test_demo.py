@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -192,6 +193,26 @@ def test_keeps_serving_until_it_is_told_to_stop(scratch, tmp_path, number):
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_killed_demo_leaves_no_daemon_behind(scratch, tmp_path):
+    port = free_port()
+    with (tmp_path / "said").open("wb") as said:
+        command = [str(IRONPOST), "demo", "--lines", "2000", "--port", str(port), "--keep-serving"]
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment(scratch), start_new_session=True)
+    try:
+        eventually(lambda: "goes on serving" in (tmp_path / "said").read_text(), "it serves")
+    finally:
+        process.kill()
+        process.wait()
+
+    def gone() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    eventually(gone, "its daemon ended")
+    for left in scratch.iterdir():  # nobody is there to tidy up
+        shutil.rmtree(left)
 
 
 def invoke(*args: str, scratch: Path) -> tuple[int, str, str]:

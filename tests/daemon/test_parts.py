@@ -52,6 +52,18 @@ def test_each_part_tells_how_it_is(parts, configured, tmp_path):
     assert status.metrics_url.endswith("/metrics")
 
 
+def test_a_part_whose_health_changes_is_logged_once_each_way(parts, configured, tmp_path, caplog):
+    caplog.set_level("INFO", "ironpost.daemon")
+    parts.start(configured())
+    (tmp_path / "data" / "history.sqlite").rename(tmp_path / "elsewhere")
+    for _ in range(2):
+        assert parts.status().health is State.UNHEALTHY
+    (tmp_path / "elsewhere").rename(tmp_path / "data" / "history.sqlite")
+    parts.status()
+    said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("history is")]
+    assert [text.partition(":")[0] for text in said] == ["history is unhealthy", "history is healthy"]
+
+
 def test_the_folders_are_made_for_the_daemon_alone(parts, configured, tmp_path):
     parts.start(configured())
     for folder in ("data", "run", "data/plugins"):

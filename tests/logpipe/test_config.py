@@ -79,3 +79,9 @@ def test_without_sources_the_usual_logs_are_read() -> None:
     assert isinstance(source, FileSource)
     assert "/var/log/auth.log" in map(str, source.paths)
     assert source.start == "end"
+
+
+def test_a_pack_that_does_not_exist_is_refused() -> None:
+    (problem,) = problems({"packs": ["sshdd"]})
+    assert 'expected "sshd" or "sudo"' in problem
+    assert 'did you mean "sshd"?' in problem

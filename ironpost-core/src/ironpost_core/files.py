@@ -63,12 +63,16 @@ def _refuse(path: Path, what: str, remedy: str) -> NoReturn:
     raise ConfigError([Problem(where=str(path), what=what, remedy=remedy)])
 
 
-def default_folders(environ: Mapping[str, str], euid: int) -> tuple[Path, Path]:
-    """The folders for data and for sockets: the system's for root, the user's own (XDG) for others."""
+def default_folders(environ: Mapping[str, str], euid: int, data: Path | None = None) -> tuple[Path, Path]:
+    """The folders for data and for sockets: the system's for root, the user's own (XDG) for others.
+
+    With `data` given, that is the one for data, and sockets go there when the user has no runtime folder.
+    """
     if euid == 0:
-        return Path("/var/lib/ironpost"), Path("/run/ironpost")
-    state = _absolute(environ.get("XDG_STATE_HOME")) or _home(environ) / ".local" / "state"
-    data = state / "ironpost"
+        return data or Path("/var/lib/ironpost"), Path("/run/ironpost")
+    if data is None:
+        state = _absolute(environ.get("XDG_STATE_HOME")) or _home(environ) / ".local" / "state"
+        data = state / "ironpost"
     runtime = _absolute(environ.get("XDG_RUNTIME_DIR"))
     return data, runtime / "ironpost" if runtime else data / "run"
 

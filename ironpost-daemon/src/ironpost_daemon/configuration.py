@@ -12,6 +12,7 @@ import attrs
 from ironpost_core import ConfigError, Section, setting
 from ironpost_core.config import Loaded, MetricsConfig, load, read_file, section_of
 from ironpost_core.files import default_folders
+from ironpost_core.settings import starts_with
 from ironpost_daemon.alerts_config import AlertsConfig
 
 CONFIG_VARIABLE: Final = "IRONPOST_CONFIG"
@@ -32,16 +33,21 @@ class GeneralConfig:
         default=None,
         help="Where the alert history and the plugins' state are kept; "
         "unset: /var/lib/ironpost as root, the XDG state folder otherwise.",
+        check=starts_with("/"),
         example=Path("/var/lib/ironpost"),
     )
     run_dir: Path | None = setting(
         default=None,
         help="Where the control socket and the PID file are made; "
         "unset: /run/ironpost as root, the XDG runtime folder otherwise.",
+        check=starts_with("/"),
         example=Path("/run/ironpost"),
     )
     pid_file: Path | None = setting(
-        default=None, help="The PID file; unset: ironpost.pid in run_dir.", example=Path("/run/ironpost/ironpost.pid")
+        default=None,
+        help="The PID file; unset: ironpost.pid in run_dir.",
+        check=starts_with("/"),
+        example=Path("/run/ironpost/ironpost.pid"),
     )
     control_group: str | None = setting(
         default=None,
@@ -79,8 +85,8 @@ class Folders:
         """The configured folders, or the usual ones of this user."""
         data_dir, run_dir = general.data_dir, general.run_dir
         if data_dir is None or run_dir is None:  # else nothing needs to be known of this user, not even a home
-            usual_data, usual_run = default_folders(environ, os.geteuid())
-            data_dir, run_dir = data_dir or usual_data, run_dir or usual_run
+            data_dir, usual_run = default_folders(environ, os.geteuid(), data_dir)
+            run_dir = run_dir or usual_run
         return cls(data_dir=data_dir, run_dir=run_dir, pid_file=general.pid_file or run_dir / "ironpost.pid")
 
 

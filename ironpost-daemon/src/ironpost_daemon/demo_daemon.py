@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +32,8 @@ STOP_DEADLINE: Final = 20.0
 REQUEST_DEADLINE: Final = 10.0
 _PAGE: Final = 1_000
 _ADDRESS: Final = "127.0.0.1"
+_LIBC: Final = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG: Final = 1
 #: Of the visitor's environment the demo's daemon must not see these.
 _FOREIGN: Final = ("IRONPOST_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
 _CONFIG: Final = """\
@@ -82,6 +86,11 @@ class Found:
             self.sources[source] += 1
 
 
+def _end_with_the_demo() -> None:
+    """In the child: have the kernel end it when the demo dies, even by SIGKILL (prctl(2), PR_SET_PDEATHSIG)."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class DemoDaemon:
     """One daemon in `folder`, reading `log`."""
 
@@ -128,6 +137,7 @@ class DemoDaemon:
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
                 env=environ,
+                preexec_fn=_end_with_the_demo,  # noqa: PLW1509 - one system call, no Python lock is taken
                 start_new_session=True,  # Ctrl-C reaches the demo alone, which then stops the daemon in order
             )
         deadline = time.monotonic() + START_DEADLINE

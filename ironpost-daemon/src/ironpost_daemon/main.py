@@ -26,7 +26,8 @@ log = logging.getLogger("ironpost.daemon")
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="The configuration file; else /etc/ironpost/ironpost.toml, else IRONPOST_CONFIG, else embedded defaults.",
+    help="The configuration file; else ~/.config/ironpost/ironpost.toml (not for root), else"
+    " /etc/ironpost/ironpost.toml, else IRONPOST_CONFIG, else embedded defaults.",
 )
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="Overrides general.log_format.")
 @click.option(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from ironpost_core import Alert, Clock
+from ironpost_core import Alert, Clock, State
 from ironpost_core.alerts import this_host
 from ironpost_core.files import ensure_folder
 from ironpost_daemon import build
@@ -66,6 +66,7 @@ class Parts:
         self._history: History | None = None
         self._outlets: Outlets | None = None
         self._running = False
+        self._shown: dict[str, State] = {}
         self.services: Services
 
     def _make_host(self, candidate: Candidate) -> PluginHost:
@@ -86,7 +87,7 @@ class Parts:
         pid_file = PidFile(folders.pid_file)
         pid_file.acquire()
         self._late_exits.append(pid_file.release)
-        self._late_exits.append(functools.partial(os.close, hold_folder(folders.data_dir)))
+        self._late_exits.append(hold_folder(folders.data_dir).close)
         history, bus = self._start_history(configuration, folders)
         self.services = Services(
             history=history, bus=bus, clock=self.clock, state_root=ensure_folder(folders.data_dir / "plugins")
@@ -217,8 +218,17 @@ class Parts:
             ready=self._running,
             metrics_url=self.metrics_url,
             plugins=self.supervisor.statuses(),
-            parts=tuple(self._part_statuses()),
+            parts=self._noted(tuple(self._part_statuses())),
         )
+
+    def _noted(self, parts: tuple[PartStatus, ...]) -> tuple[PartStatus, ...]:
+        """Log a part whose health changed, as the hosts do for plugins."""
+        for part in parts:
+            if self._shown.get(part.name, State.HEALTHY) is not part.health:
+                level = logging.INFO if part.health is State.HEALTHY else logging.WARNING
+                log.log(level, "%s is %s: %s", part.name, part.health, part.reason or "all is well")
+            self._shown[part.name] = part.health
+        return parts
 
     def _part_statuses(self) -> Iterator[PartStatus]:
         if self._history is not None:

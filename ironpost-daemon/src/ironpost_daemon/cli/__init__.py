@@ -24,7 +24,8 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="The daemon's configuration file; else /etc/ironpost/ironpost.toml, else IRONPOST_CONFIG.",
+    help="The daemon's configuration file; else ~/.config/ironpost/ironpost.toml (not for root), else"
+    " /etc/ironpost/ironpost.toml, else IRONPOST_CONFIG.",
 )
 @click.option(
     "--version", is_flag=True, callback=_print_version, expose_value=False, is_eager=True, help="Show the version."

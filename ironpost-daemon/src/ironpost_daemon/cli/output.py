@@ -47,4 +47,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     for row in rows:
         cells = [readable(str(cell), 2000) for cell in row]
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from ironpost_core.config import Section
-from ironpost_core.settings import Duration, Size, between, each, non_empty, setting, when_enabled
+from ironpost_core.settings import Duration, Size, between, each, non_empty, one_of, setting, when_enabled
 from ironpost_logpipe.buffer import DropPolicy
 from ironpost_logpipe.rules import Override
 from ironpost_logpipe.tail import Start
@@ -54,6 +54,13 @@ def _followable(instance: object, attribute: attrs.Attribute[Any], value: tuple[
             raise ValueError("expected paths without NUL characters")
         if any("**" in part and part != "**" for part in Path(path).parts):
             raise ValueError("expected ** to stand alone between two slashes")
+
+
+def _bundled(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    """A pack that comes with this package. Imported late: a configuration without packs needs no rules."""
+    from ironpost_logpipe.rulefiles import bundled_packs
+
+    one_of(*bundled_packs())(_instance, attribute, value)
 
 
 def _listenable(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
@@ -126,7 +133,7 @@ class LogPipelineConfig:
         example=(Path("/etc/ironpost/rules"),),
     )
     packs: tuple[str, ...] = setting(
-        default=("sshd", "sudo"), help="The bundled rules that are used.", check=when_enabled(each(non_empty()))
+        default=("sshd", "sudo"), help="The bundled rules that are used.", check=when_enabled(each(_bundled))
     )
     override: tuple[Override, ...] = setting(default=(), help="Changes to rules that are not yours to edit.")
     batch_size: int = setting(
