@@ -299,6 +299,18 @@ def test_switching_a_plugin_off_and_on_makes_a_new_instance_that_counts_on(kit):
     assert "ironpost_canary_age 2.0" in kit.exposition()
 
 
+def test_a_failing_reader_is_told_by_the_instance_that_has_it(kit):
+    def start(self: Any, context: Any) -> None:
+        context.metrics.read_with(raiser(ValueError("unreadable")))
+
+    kit.start(canary=canary(start=start, metrics=lambda self: [age()]))
+    kit.reload(canary=Config(enabled=False))
+    assert kit.reload(canary=Config()) == {"canary": "started"}
+    until(lambda: kit.lives()["canary"] is Life.RUNNING)
+    kit.exposition()
+    assert "unreadable" in kit.reason("canary")
+
+
 def test_a_plugin_that_can_not_be_loaded_again_stays_disabled(kit):
     loads: list[int] = []
     loaded = canary()

@@ -73,9 +73,7 @@ class Supervisor:
                 check_section(host.name, hooks.section.name)
             register_specs(self._taken, host.name, hooks.metrics)
             host.metrics = Metrics(hooks.metrics)
-            collector = PluginCollector(
-                host.name, host.metrics, on_failure=lambda name, reason: self._reader_failed(host, name, reason)
-            )
+            collector = PluginCollector(host.name, host.metrics, on_failure=self._reader_failed)
             self._registry.register(collector)
             self._collectors[host.name] = collector
         except PluginError as error:
@@ -83,8 +81,8 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - what one plugin declares may not stop the others
             host.fail(f"what it declares can't be used: {describe(error)}", error)
 
-    def _reader_failed(self, host: PluginHost, name: str, reason: str) -> None:
-        host.reader_failed(reason)
+    def _reader_failed(self, name: str, reason: str) -> None:
+        self.hosts[name].reader_failed(reason)
         self._on_reader_failure(name, reason)
 
     # -- configuration ------------------------------------------------------------------------------------------
