@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon_process import free_port
 from ironpost_core import ConfigError
+from ironpost_core.config import MetricsConfig
 from ironpost_daemon import pidfile
+from ironpost_daemon.http_bind import listen
 from ironpost_daemon.pidfile import AlreadyRunning, PidFile, hold_folder
 
 PATIENCE = 30.0
@@ -202,11 +205,11 @@ def test_a_full_disk_is_refused_with_a_cure(path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_data_folder_serves_one_daemon(tmp_path: Path) -> None:
-    descriptor = hold_folder(tmp_path)
+    lock = hold_folder(tmp_path)
     with pytest.raises(ConfigError, match=r"general\.data_dir: another daemon keeps its data in .*data_dir of its own"):
         hold_folder(tmp_path)
-    os.close(descriptor)
-    os.close(hold_folder(tmp_path))
+    lock.close()
+    hold_folder(tmp_path).close()
 
 
 def test_a_data_folder_that_cannot_be_locked_is_used_with_a_warning(
@@ -216,5 +219,37 @@ def test_a_data_folder_that_cannot_be_locked_is_used_with_a_warning(
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    os.close(hold_folder(tmp_path))
+    hold_folder(tmp_path).close()
     assert "can't be locked" in caplog.text
+
+
+def test_a_forked_child_that_outlives_the_holder_holds_nothing(path: Path) -> None:
+    """As multiprocessing forks by default, without exec: the children of a daemon that was killed go on for a while."""
+    script = """if True:
+        import os, socket, sys, time
+        from pathlib import Path
+        from ironpost_core.config import MetricsConfig
+        from ironpost_daemon.http_bind import listen
+        from ironpost_daemon.pidfile import PidFile, hold_folder
+        file = PidFile(Path(sys.argv[1]))
+        file.acquire()
+        lock, (listener,) = hold_folder(Path(sys.argv[1]).parent), listen(MetricsConfig(port=int(sys.argv[2])))
+        child = os.fork()
+        if child == 0:
+            os.close(1)
+            time.sleep(60)
+        else:
+            print(child, flush=True)
+        os._exit(0)
+    """
+    port = free_port()
+    command = [sys.executable, "-c", script, str(path), str(port)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    child = int(done.stdout)
+    try:
+        PidFile(path).acquire()
+        hold_folder(path.parent).close()
+        for listener in listen(MetricsConfig(port=port)):
+            listener.close()
+    finally:
+        os.kill(child, signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -50,6 +51,8 @@ def _open(config: MetricsConfig, family: int, address: str, port: int) -> socket
         opened.setblocking(False)
         opened.bind((address, port))
         opened.listen(_BACKLOG)
+        # In a child that a plugin forked, it would hold the address when the daemon has ended.
+        os.register_at_fork(after_in_child=opened.close)
     except OSError as error:
         opened.close()
         _refuse_bind(config, error)

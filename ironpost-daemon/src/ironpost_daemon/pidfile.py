@@ -45,6 +45,8 @@ class PidFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+        # In a child that a plugin forked, the lock would outlive the daemon.
+        os.register_at_fork(after_in_child=self._let_go)
 
     def acquire(self) -> None:
         """Lock the file and write this process's number into it.
@@ -77,6 +79,11 @@ class PidFile:
             log.warning("the PID file %s can't be removed: %s", self._path, error.strerror)
         finally:
             os.close(descriptor)
+
+    def _let_go(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _open(self) -> int:
         try:
@@ -140,8 +147,22 @@ class PidFile:
         raise ConfigError([Problem(where=f"general.pid_file {self._path}", what=what, remedy=remedy)])
 
 
-def hold_folder(folder: Path) -> int:
-    """Lock the data folder until the returned descriptor is closed: two daemons would mix up their positions in it.
+class FolderLock:
+    """What `hold_folder` gives. A forked child lets go of it, as of the PID file's."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+        os.register_at_fork(after_in_child=self.close)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def hold_folder(folder: Path) -> FolderLock:
+    """Lock the data folder until `FolderLock.close`: two daemons would mix up their positions in it.
 
     Raises:
         ConfigError: another daemon holds it.
@@ -159,7 +180,7 @@ def hold_folder(folder: Path) -> int:
         log.warning(
             "the data folder %s can't be locked, so see to it that one daemon uses it: %s", folder, error.strerror
         )
-    return descriptor
+    return FolderLock(descriptor)
 
 
 def _number(data: bytes) -> int | None:
