@@ -291,6 +291,36 @@ def test_a_reload_of_a_file_that_can_not_be_used_changes_nothing(kit, caplog, te
     assert kit.end() == 0
 
 
+def test_signals_that_come_while_a_reload_waits_ask_for_no_further_one(kit):
+    daemon = kit.running()
+    with daemon._reloading:
+        for _ in range(50):
+            kit.signals.send(signal.SIGHUP)
+        until(kit.signals._notes.empty)
+        assert [thread.name for thread in threading.enumerate()].count("ironpost-reload") == 1
+    until(lambda: kit.reloads()["success"])
+    kit.signals.send(signal.SIGHUP)
+    until(lambda: kit.reloads()["success"] == 2)
+    assert kit.end() == 0
+
+
+def test_without_a_thread_to_spare_it_goes_on_and_still_ends(kit, monkeypatch, caplog):
+    daemon = kit.running()
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name in ("ironpost-reload", "ironpost-stop"):
+            raise RuntimeError("can't start new thread")
+        original(thread)
+
+    original = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    kit.signals.send(signal.SIGHUP)
+    until(lambda: "reload failed, nothing was changed: can't start new thread" in caplog.text)
+    assert kit.end() == 0
+    assert "the stop is cut short, its thread can't be started" in caplog.text
+    daemon.parts.stop()
+
+
 def test_a_plugins_refusal_is_its_own_and_counts_as_failure(kit, caplog):
     kit.running()
     kit.write("[canary]\nloudness = 'x'", general='log_level = "debug"')

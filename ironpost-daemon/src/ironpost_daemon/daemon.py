@@ -47,6 +47,7 @@ class Daemon:
         self._environ = environ
         self._signals = signals
         self._reloading = threading.Lock()
+        self._reload_waits = threading.Semaphore()
         self._configuration: Configuration | None = None
         self.parts = Parts(SystemClock(), environ, reload=self.reload)
 
@@ -115,13 +116,22 @@ class Daemon:
             number = self._signals.wait(_TICK)
             if number in STOP:
                 return number
-            if number == signal.SIGHUP:
-                threading.Thread(target=self._reload_on_signal, name="ironpost-reload", daemon=True).start()
+            # One reload that waits for its turn sees whatever the signals after it are about.
+            if number == signal.SIGHUP and self._reload_waits.acquire(blocking=False):
+                try:
+                    threading.Thread(target=self._reload_on_signal, name="ironpost-reload", daemon=True).start()
+                except RuntimeError as error:  # no more threads
+                    self._reload_waits.release()
+                    log.error("reload failed, nothing was changed: %s", error)
 
     def _stop_in_time(self) -> None:
         """Stop; a second signal or a stop that takes too long ends the process at once."""
-        thread = threading.Thread(target=self.parts.stop, name="ironpost-stop", daemon=True)
-        thread.start()
+        try:
+            thread = threading.Thread(target=self.parts.stop, name="ironpost-stop", daemon=True)
+            thread.start()
+        except RuntimeError as error:  # no more threads
+            log.error("the stop is cut short, its thread can't be started: %s", error)
+            return
         deadline = self.parts.clock.monotonic() + LONGEST_STOP
         while thread.is_alive():
             if self._signals.wait(0.01) in STOP or self.parts.clock.monotonic() > deadline:
@@ -132,13 +142,16 @@ class Daemon:
 
     def _reload_on_signal(self) -> None:
         try:
-            self.reload()
+            self.reload(self._reload_waits.release)
         except Exception as error:  # noqa: BLE001 - the stated boundary of this thread: a failed reload changes nothing
             why = error if isinstance(error, ConfigError) else describe(error)
             log.error("reload failed, nothing was changed: %s", why)
 
-    def reload(self) -> dict[str, str]:
+    def reload(self, begun: Callable[[], object] = lambda: None) -> dict[str, str]:
         """Read the configuration again and offer every changed section to its owner, each for itself.
+
+        Args:
+            begun: called when its turn has come.
 
         Returns:
             Section → ``unchanged``, ``reloaded``, ``started``, ``stopped``, ``restart needed`` or ``refused: why``.
@@ -147,8 +160,10 @@ class Daemon:
             ConfigError: the file can't be read at all, or holds problems outside the sections of plugins.
         """
         try:
-            with self._reloading, self.parts.reload_said():
-                outcome = self._reload()
+            with self._reloading:
+                begun()
+                with self.parts.reload_said():
+                    outcome = self._reload()
         except Exception:
             self.parts.accounts.reloaded(success=False)
             raise
