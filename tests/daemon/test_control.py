@@ -33,13 +33,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "control.sock"
 
 
-@pytest.fixture
-def release() -> Iterator[threading.Event]:
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 Serve = Callable[..., ControlServer]
 
 

@@ -8,7 +8,6 @@ import gzip
 import json
 import logging
 import threading
-from collections.abc import Iterator
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -24,31 +23,12 @@ from http_server import (
     config,
     daemon_status,
     plugin,
-    serving,
 )
 from ironpost_core import Metrics, MetricSpec, State
 from ironpost_core.instruments import Reading
 from ironpost_daemon.exposition import PluginCollector
 from ironpost_daemon.http import HttpServer
 from ironpost_daemon.status import DaemonStatus, Life, PartStatus
-
-
-@pytest.fixture
-def backend() -> Backend:
-    return Backend()
-
-
-@pytest.fixture
-def serve(backend: Backend) -> Iterator[Serve]:
-    with serving(backend) as start:
-        yield start
-
-
-@pytest.fixture
-def release() -> Iterator[threading.Event]:
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 def test_metrics_are_served_as_text_and_as_openmetrics(serve: Serve) -> None:

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 
 import pytest
 
 from http_server import (
-    Backend,
     Serve,
-    serving,
 )
 from ironpost_core import Secret
-
-
-@pytest.fixture
-def backend() -> Backend:
-    return Backend()
-
-
-@pytest.fixture
-def serve(backend: Backend) -> Iterator[Serve]:
-    with serving(backend) as start:
-        yield start
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"])

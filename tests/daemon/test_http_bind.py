@@ -8,7 +8,6 @@ import logging
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +15,14 @@ import pytest
 
 from http_server import (
     PATIENCE,
-    Backend,
     Serve,
     config,
     daemon_status,
     read_all,
-    serving,
 )
 from ironpost_core import ConfigError, Secret
 from ironpost_daemon.http import HttpServer
 from ironpost_daemon.http_connections import Limits
-
-
-@pytest.fixture
-def backend() -> Backend:
-    return Backend()
-
-
-@pytest.fixture
-def serve(backend: Backend) -> Iterator[Serve]:
-    with serving(backend) as start:
-        yield start
 
 
 def unstartable(**settings: Any) -> str:

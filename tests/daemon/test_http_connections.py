@@ -8,7 +8,6 @@ import os
 import socket
 import threading
 from asyncio.selector_events import BaseSelectorEventLoop
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,30 +17,11 @@ from http_server import (
     Serve,
     announce_and_wait,
     read_all,
-    serving,
     wait_for,
 )
 from ironpost_core import Metrics, MetricSpec
 from ironpost_daemon.exposition import PluginCollector
 from ironpost_daemon.http_connections import Limits
-
-
-@pytest.fixture
-def backend() -> Backend:
-    return Backend()
-
-
-@pytest.fixture
-def serve(backend: Backend) -> Iterator[Serve]:
-    with serving(backend) as start:
-        yield start
-
-
-@pytest.fixture
-def release() -> Iterator[threading.Event]:
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 @pytest.mark.parametrize(
