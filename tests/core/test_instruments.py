@@ -141,3 +141,20 @@ def test_readers_are_kept_in_order_until_forgotten():
 def test_a_gauge_takes_no_function() -> None:
     with pytest.raises(TypeError, match="read_with"):
         Metrics([AGE]).gauge(AGE).set_function(lambda: 1.0)
+
+
+@pytest.mark.parametrize("kind", ["counter", "gauge", "histogram"])
+def test_label_values_that_the_spec_does_not_name_make_no_series(kind: Any) -> None:
+    name = "canary_songs_total" if kind == "counter" else "canary_songs"
+    labels = {"tune": ("high", "low"), "loud": ("yes",)}
+    spec = MetricSpec(name=name, kind=kind, help="Songs", labels=labels, buckets=(1.0,) if kind == "histogram" else ())
+    metrics = Metrics([spec])
+    before = len(metrics.families({})[0].samples)
+    for values, named in ((("203.0.113.7", "yes"), {}), ((), {"tune": "low", "loud": "no"}), ((1, 2), {})):
+        with pytest.raises(ValueError, match=f"{name}: its spec names no labels"):
+            metrics[spec].labels(*values, **named)
+    for values, named in ((("low",), {}), ((), {"tune": "low"}), ((), {"tune": "low", "wrong": "yes"})):
+        with pytest.raises(ValueError, match=r"label|names no"):
+            metrics[spec].labels(*values, **named)
+    assert metrics[spec].labels("low", "yes") is metrics[spec].labels(loud="yes", tune="low")
+    assert len(metrics.families({})[0].samples) == before

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import attrs
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, utils
@@ -74,13 +74,29 @@ def _build(spec: MetricSpec, registry: CollectorRegistry) -> Instrument:
     if labels:
         for values in _label_values(spec):
             instrument.labels(*values)
+        if all(spec.labels.values()):
+            _close(instrument, spec)
     return instrument
+
+
+def _close(instrument: Instrument, spec: MetricSpec) -> None:
+    """Have `labels` refuse what the spec does not name: prometheus_client would make a series of whatever it gets."""
+    known, labels = frozenset(_label_values(spec)), instrument.labels
+
+    def closed(*values: Any, **named: Any) -> Any:
+        key = tuple(map(str, values or [named.get(label) for label in spec.labels]))
+        if len(key) == len(spec.labels) and key not in known:
+            raise ValueError(f"{spec.name}: its spec names no labels {key!r:.200}")
+        return labels(*values, **named)
+
+    instrument.labels = closed  # type: ignore[method-assign]
 
 
 class Metrics:
     """One plugin's instruments, by spec or by name. Thread-safe as far as prometheus_client is.
 
-    ``metrics[SPEC]`` gives the instrument; `counter`, `gauge` and `histogram` give it with its static type.
+    ``metrics[SPEC]`` gives the instrument; `counter`, `gauge` and `histogram` give it with its static type. Labels
+    with values that the spec does not name raise ValueError.
     """
 
     def __init__(self, specs: Sequence[MetricSpec]) -> None:
