@@ -53,6 +53,14 @@ def test_a_good_file(write):
     }
 
 
+def test_what_a_plugin_prints_is_no_part_of_the_answer(write, monkeypatch):
+    chatty = a_plugin(config=lambda self: print("tweet"))
+    monkeypatch.setattr(offline, "find_plugins", lambda: [a_candidate(chatty)])
+    done = run(write(""), "show", "--json")
+    assert json.loads(done.stdout)["general"]["log_level"] == "info"
+    assert "tweet" in done.stderr
+
+
 def test_warnings_are_no_problems(write):
     done = run(write("[sbom]\nenabled = true\n"), "validate")
     assert (done.exit_code, "warning: " in done.stderr) == (0, True)
