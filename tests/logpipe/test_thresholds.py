@@ -36,6 +36,12 @@ def test_a_clock_that_jumps_does_not_silence_for_years() -> None:
     assert fire([1000, 0, 1]) == []
 
 
+def test_lines_out_of_order_make_no_burst_of_events_that_are_apart() -> None:
+    assert fire([0, 100, 1, 2, 3], count=5, timeframe=60) == []
+    assert fire([0, 100, 1, 2, 3, 4, 5], count=5, timeframe=60) == [Burst(5, 1, 5)]
+    assert fire([3, 1, 2]) == [Burst(3, 1, 3)]
+
+
 def test_the_longest_unused_window_is_forgotten_and_counted() -> None:
     windows = Windows(2)
     for key in (b"a", b"b", b"a", b"c"):

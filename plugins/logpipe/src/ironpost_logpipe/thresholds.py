@@ -54,8 +54,8 @@ class Window:
         times.append(time)
         if silent or len(times) != times.maxlen:
             return None
-        # The absolute difference: a clock that was set back must not make old events count as new ones.
-        return self._fire(time) if abs(time - times[0]) <= timeframe else None
+        # All of them, not only the oldest: lines out of order must not make events of different times one burst.
+        return self._fire(time) if max(times) - min(times) <= timeframe else None
 
     def _hold(self, oldest: float, time: float, timeframe: float) -> None:
         """Remember an event that makes room for the next, unless it is long ago: then a new burst begins."""
@@ -66,8 +66,8 @@ class Window:
             self.held, self.since = 0, None
 
     def _fire(self, time: float) -> Burst:
-        first = self.times[0] if self.since is None else self.since
-        burst = Burst(len(self.times) + self.held, first, time)
+        first = min(self.times) if self.since is None else min(self.since, *self.times)
+        burst = Burst(len(self.times) + self.held, first, max(self.times))
         self.times.clear()
         self.fired, self.held, self.since = time, 0, None
         return burst
