@@ -25,6 +25,7 @@ PUBLIC = [
     "MetricSpec",
     "Metrics",
     "Observable",
+    "Operator",
     "Plugin",
     "PluginError",
     "Problem",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         RuleError,
         SourceError,
     )
-    from ironpost_core.hookspecs import Action, Context, Health, Plugin, Publisher, State
+    from ironpost_core.hookspecs import Action, Context, Health, Operator, Plugin, Publisher, State
     from ironpost_core.instruments import HistogramValue, Metrics
     from ironpost_core.metrics import MetricSpec
     from ironpost_core.settings import Duration, Secret, Size, setting
@@ -41,6 +41,7 @@ _HOME = {
     "MetricSpec": "metrics",
     "Metrics": "instruments",
     "Observable": "alerts",
+    "Operator": "hookspecs",
     "Plugin": "hookspecs",
     "PluginError": "errors",
     "Problem": "errors",
@@ -72,6 +73,7 @@ __all__ = [
     "MetricSpec",
     "Metrics",
     "Observable",
+    "Operator",
     "Plugin",
     "PluginError",
     "Problem",

@@ -223,5 +223,5 @@ class Plugin(Generic[C]):
         """End: close what was opened. `Context.stopping` is set already and spawned threads are ending.
 
         May still publish and checkpoint. It has 3 s; then the plugin is left behind. Also called when a start failed
-        or a running plugin is disabled.
+        or a running plugin is disabled, and while a slow `ironpost_start` or `ironpost_alert` still runs.
         """
