@@ -35,7 +35,7 @@ API: Final = "/api/v1/"
 SCRAPE_TIMEOUT: Final = 9.0
 CALL_TIMEOUT: Final = 5.0
 #: Headers that a reverse proxy adds: the client is then not who the peer address says.
-_FORWARDED: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Real-IP")
+_FORWARDED: Final = ("forwarded", "via", "x-forwarded-", "x-real-ip")
 
 Api = Mapping[str, Callable[[Mapping[str, str]], Any]]
 
@@ -203,7 +203,7 @@ class HttpServer:
         return (
             self._shows_evidence
             and _from_this_machine(request)
-            and not any(name in request.headers for name in _FORWARDED)
+            and not any(name.lower().startswith(_FORWARDED) for name in request.headers)
             and names_loopback(request.headers.getall("Host", []), self._port, 443 if self._scheme == "https" else 80)
         )
 
