@@ -299,6 +299,14 @@ def test_switching_a_plugin_off_and_on_makes_a_new_instance_that_counts_on(kit):
     assert "ironpost_canary_age 2.0" in kit.exposition()
 
 
+def test_nothing_is_started_by_a_reload_when_the_stop_has_begun(kit):
+    kit.start(canary=canary())
+    kit.reload(canary=Config(enabled=False))
+    kit.supervisor.stop(lambda _: None)
+    assert kit.reload(canary=Config()) == {"canary": "refused: the daemon is being stopped"}
+    assert kit.lives()["canary"] is Life.DISABLED
+
+
 def test_a_failing_reader_is_told_by_the_instance_that_has_it(kit):
     def start(self: Any, context: Any) -> None:
         context.metrics.read_with(raiser(ValueError("unreadable")))

@@ -50,6 +50,7 @@ class Supervisor:
         self._collectors: dict[str, PluginCollector] = {}
         self._taken = daemon_names()
         self._lock = threading.Lock()
+        self._stopping = False
 
     # -- load ---------------------------------------------------------------------------------------------------
 
@@ -136,6 +137,7 @@ class Supervisor:
 
     def stop(self, drain: Callable[[float], object]) -> None:
         """Stop those that only raise alerts, drain the queues, then stop those that answer alerts."""
+        self._stopping = True
         running = [host for host in self.hosts.values() if host.life in (Life.STARTING, Life.RUNNING)]
         _side_by_side([host for host in running if not host.handles_alerts])
         drain(DRAIN_DEADLINE)
@@ -209,6 +211,9 @@ class Supervisor:
         if fresh.hooks is None or host.metrics is None or fresh.life is Life.FAILED:
             self._events.life_changed(host.name, host.life)
             return f"refused: {fresh.status().reason}"
+        if self._stopping:
+            self._events.life_changed(host.name, host.life)
+            return "refused: the daemon is being stopped"
         host.metrics.forget_readers()
         self._collectors[host.name].reopen()
         fresh.initialise(host.metrics, config)
