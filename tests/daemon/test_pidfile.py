@@ -17,6 +17,7 @@ from daemon_process import free_port
 from ironpost_core import ConfigError
 from ironpost_core.config import MetricsConfig
 from ironpost_daemon import pidfile
+from ironpost_daemon.control_socket import open_socket
 from ironpost_daemon.http_bind import listen
 from ironpost_daemon.pidfile import AlreadyRunning, PidFile, hold_folder
 
@@ -229,11 +230,13 @@ def test_a_forked_child_that_outlives_the_holder_holds_nothing(path: Path) -> No
         import os, socket, sys, time
         from pathlib import Path
         from ironpost_core.config import MetricsConfig
+        from ironpost_daemon.control_socket import open_socket
         from ironpost_daemon.http_bind import listen
         from ironpost_daemon.pidfile import PidFile, hold_folder
         file = PidFile(Path(sys.argv[1]))
         file.acquire()
         lock, (listener,) = hold_folder(Path(sys.argv[1]).parent), listen(MetricsConfig(port=int(sys.argv[2])))
+        control = open_socket(Path(sys.argv[1]).with_name("control.sock"), None)
         child = os.fork()
         if child == 0:
             os.close(1)
@@ -249,7 +252,7 @@ def test_a_forked_child_that_outlives_the_holder_holds_nothing(path: Path) -> No
     try:
         PidFile(path).acquire()
         hold_folder(path.parent).close()
-        for listener in listen(MetricsConfig(port=port)):
+        for listener in (*listen(MetricsConfig(port=port)), open_socket(path.with_name("control.sock"), None)):
             listener.close()
     finally:
         os.kill(child, signal.SIGKILL)

@@ -49,6 +49,8 @@ def open_socket(path: Path, gid: int | None) -> socket.socket:
             os.chown(path, -1, gid)
             path.chmod(0o660)
         listener.listen(_BACKLOG)
+        # In a child that a plugin forked, it would seem that the daemon goes on when it has ended.
+        os.register_at_fork(after_in_child=listener.close)
     except OSError as error:
         listener.close()
         cure = "make the folder writable for the daemon's user (and this user a member of general.control_group)"
