@@ -222,9 +222,10 @@ class TestFailing:
             assert (status.health, status.vital) == (State.UNHEALTHY, True)
             assert "full" in status.reason
             assert "free space" in status.reason
-            assert history.last_number() == 0
+            stored = history.last_number()  # a first small batch may have fitted
+            assert stored < 400
             assert alerts.last_checkpoint("k") == b"400"
-            assert alerts.pending == 400
+            assert alerts.pending == 400 - stored
             assert caplog.text.count("free space") == 1, "said once, not with each attempt"
             _limit_pages(history, 1 << 30)
             until(lambda: alerts.settle(0.01), lambda: clock.advance(5))

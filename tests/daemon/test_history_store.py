@@ -158,3 +158,16 @@ def test_an_sqlite_that_takes_few_values_stores_as_well(path: Path) -> None:
     store.close()
     assert [alert.id for alert in new] == [f"alert-{number}" for number in range(300)]
     assert last == 300
+
+
+def test_no_plugin_takes_another_ones_id_away(path: Path) -> None:
+    store = open_store(path)
+    queue = WriteQueue(1000)
+    for plugin in ("a", "b", "a"):
+        assert PluginPublisher(plugin, "web1", queue, lambda plugin, key: None).publish(an_alert(1))
+    batch = queue.take(0)
+    assert batch is not None
+    new, last = store.write(batch, datetime(2026, 1, 1, tzinfo=UTC))
+    store.close()
+    assert [(alert.plugin, alert.id) for alert in new] == [("a", "alert-1"), ("b", "alert-1")]
+    assert last == 2

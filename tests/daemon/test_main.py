@@ -59,6 +59,16 @@ def test_without_options_nothing_is_overridden_and_the_configuration_decides_abo
     assert calls["log"] == [("info", "auto"), ("debug", "text")]
 
 
+def test_a_daemon_that_dies_says_so_and_the_process_still_leaves(calls, monkeypatch, caplog):
+    def run(*_: Any) -> int:
+        raise ValueError("no more")
+
+    monkeypatch.setattr(daemon, "run", run)
+    assert isinstance(invoke().exception, LeftError)
+    assert calls["code"] == 1
+    assert "the daemon died: ValueError: no more" in caplog.text
+
+
 @pytest.mark.parametrize(("path", "name"), [("/etc/x.toml", "/etc/x.toml"), (None, "embedded defaults")])
 def test_a_good_check(calls, monkeypatch, path, name):
     found = type("Configuration", (), {"path": path})

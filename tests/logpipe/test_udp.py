@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
 import threading
 import time
@@ -167,3 +169,31 @@ def test_a_low_port_needs_more_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     error = listener._unbindable(PermissionError(13, "Permission denied"))
     assert "CAP_NET_BIND_SERVICE" in str(error)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # forking beside threads is the point
+def test_a_forked_child_does_not_keep_the_port() -> None:
+    with Running(SyslogSource(listen="127.0.0.1:0")) as started:
+        address = started.listener.address
+        assert address is not None
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+            os._exit(0)
+    try:
+        deadline = time.monotonic() + PATIENCE  # the child closes its copy once it runs
+        while not can_bind(address):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def can_bind(address: tuple[str, int]) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            return False
+        return True

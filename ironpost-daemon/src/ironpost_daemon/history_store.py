@@ -31,13 +31,14 @@ BUSY_TIMEOUT: Final = 1.0
 _SCHEMA: Final = (
     """CREATE TABLE alerts (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT NOT NULL UNIQUE,
+        id TEXT NOT NULL,
         recorded INTEGER NOT NULL, -- microseconds since 1970, UTC
         plugin TEXT NOT NULL,
         rule TEXT NOT NULL,
         severity INTEGER NOT NULL, -- 0 is info
         depth INTEGER NOT NULL,
-        body TEXT NOT NULL -- the alert as JSON
+        body TEXT NOT NULL, -- the alert as JSON
+        UNIQUE (plugin, id) -- no plugin can take another's id away
     )""",
     "CREATE INDEX alerts_recorded ON alerts (recorded)",
     "CREATE TABLE checkpoints (plugin TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, UNIQUE (plugin, key))",
@@ -241,12 +242,13 @@ class Store:
                 begin += size
 
     def _unknown(self, waiting: Sequence[WaitingAlert]) -> list[WaitingAlert]:
-        first_of = {each.alert.id: each for each in reversed(waiting)}
-        find = "SELECT 1 FROM alerts WHERE id = ?"
+        first_of = {(each.alert.plugin, each.alert.id): each for each in reversed(waiting)}
+        find = "SELECT 1 FROM alerts WHERE plugin = ? AND id = ?"
         return [
             each
             for each in waiting
-            if first_of[each.alert.id] is each and self.connection.execute(find, (each.alert.id,)).fetchone() is None
+            if first_of[key := (each.alert.plugin, each.alert.id)] is each
+            and self.connection.execute(find, key).fetchone() is None
         ]
 
     def prune(self, older_than: datetime) -> int:

@@ -15,7 +15,7 @@ from ironpost_daemon import daemon, logs
 from ironpost_daemon.build import commit, version
 from ironpost_daemon.calls import describe
 from ironpost_daemon.configuration import Configuration
-from ironpost_daemon.exits import CONFIGURATION, GOOD
+from ironpost_daemon.exits import CONFIGURATION, GOOD, NO
 
 SWITCH_INTERVAL = 0.001
 
@@ -52,7 +52,11 @@ def main(config: Path | None, log_format: str | None, log_level: str | None, che
     threading.excepthook = _thread_died
     # A scrape passes through several threads; beside a busy one each waits this long (s) for the interpreter.
     sys.setswitchinterval(SWITCH_INTERVAL)
-    code = daemon.run(options, os.environ, _configure_logs)
+    code = NO
+    try:
+        code = daemon.run(options, os.environ, _configure_logs)
+    except Exception as error:
+        log.critical("the daemon died: %s", describe(error), exc_info=error)
     sys.stdout.flush()
     daemon.leave(code)
 

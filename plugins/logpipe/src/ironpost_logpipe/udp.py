@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
+import os
 import select
 import socket
 import struct
@@ -94,6 +95,8 @@ class UdpListener:
         except OSError as error:
             opened.close()
             raise self._unbindable(error) from error
+        # A forked child that outlives a crash must not keep the port from the next start.
+        os.register_at_fork(after_in_child=opened.close)
         opened.setblocking(False)
         self.address = opened.getsockname()[:2]
         return opened
