@@ -135,3 +135,9 @@ def test_init_makes_the_folder_of_the_file(tmp_path):
 def test_init_where_nothing_can_be_written(tmp_path):
     done = run(None, "init", str(tmp_path / "no" / "such" / "ironpost.toml"))
     assert (done.exit_code, "can't be written" in done.stderr) == (1, True)
+
+
+def test_show_warns_beside_the_answer(write):
+    done = run(write("[general]\nlog_level = 'warn'\n"), "show", "--json")
+    assert json.loads(done.stdout)["general"]["log_level"] == "warning"
+    assert "ironpost.toml:2: general.log_level: this value is written differently now" in done.stderr

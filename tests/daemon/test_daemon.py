@@ -277,6 +277,14 @@ def test_a_reload_says_what_came_of_each_section(kit):
     assert kit.end() == 0
 
 
+def test_a_reload_warns_as_a_start_does(kit, caplog):
+    kit.running()
+    kit.write(general='log_format = "pretty"')
+    kit.call("reload")
+    assert "general.log_format: this value is written differently now" in caplog.text
+    assert kit.end() == 0
+
+
 @pytest.mark.parametrize("text", ["[general", "[robin]\na = 1", "[metrics]\nport = 0"])
 def test_a_reload_of_a_file_that_can_not_be_used_changes_nothing(kit, caplog, text):
     daemon = kit.running()

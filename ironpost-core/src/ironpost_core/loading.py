@@ -11,6 +11,7 @@ import attrs
 from ironpost_core import environment
 from ironpost_core.document import parse
 from ironpost_core.errors import Problem
+from ironpost_core.former import FormerKeys
 from ironpost_core.leaves import from_text
 from ironpost_core.schema import Field, Section, is_plain, keys_of
 from ironpost_core.structure import FAILED, Report, structure
@@ -39,7 +40,7 @@ class Loaded:
     Attributes:
         values: section → its configuration; sections with problems are absent.
         problems: every error, sections in the order given, unknown ones last.
-        warnings: what is odd and changes nothing.
+        warnings: what is odd and can be used all the same, former keys among it.
         environment_problems: variables whose value can't be used: ignored when running, errors when checking.
         origins: key (``metrics.port``) → "default", "file", "environment" or "command line".
     """
@@ -125,19 +126,34 @@ class _Loader:
             self.problems.append(_author_error(section, error))
 
     def _read(self, section: Section[Any]) -> None:
+        data, former = self._from_former_keys(section)
         while True:
             mine = {path: each for path, each in self.overlay.items() if path[0] == section.name}
-            data = _merged(self.document.get(section.name, {}), mine)
             report = Report(
-                file=self.file, lines=self.lines, elsewhere={path: each.place for path, each in mine.items()}
+                file=self.file,
+                lines=self.lines,
+                elsewhere={path: each.place for path, each in mine.items()},
+                written=former.written,
+                found=[*former.problems.found],
             )
-            value = structure(section.type, data, (section.name,), report)
+            value = structure(section.type, _merged(data, mine), (section.name,), report)
             if not self._ignore_variables(report):
                 break
-        self.problems.extend(sorted(report.problems, key=lambda problem: problem.line or 0))
+        self.warnings.extend(_by_line(former.notes))
+        self.problems.extend(_by_line(report))
         if value is not FAILED:
             self.values[section.name] = value
-        self.origins.update(_origins(section, self.document, mine))
+        self.origins.update(_origins(section, data, mine))
+
+    def _from_former_keys(self, section: Section[Any]) -> tuple[Any, FormerKeys]:
+        """The section's data in today's terms, and what became of its former keys."""
+        data = self.document.get(section.name, {})
+        report = Report(file=self.file, lines=self.lines)
+        table = dict(data) if isinstance(data, Mapping) else {}
+        keys = FormerKeys(section=section, table=table, problems=report, notes=attrs.evolve(report, found=[]))
+        if section.former is not None:
+            section.former(keys)
+        return (keys.table if isinstance(data, Mapping) else data), keys
 
     def _ignore_variables(self, report: Report) -> bool:
         """Take variables that can't be used out of the overlay; say whether there were any."""
@@ -171,6 +187,10 @@ class _Loader:
             self.problems.append(Problem(**place, what=what, remedy=did_you_mean(name, names) or known))
 
 
+def _by_line(report: Report) -> list[Problem]:
+    return sorted(report.problems, key=lambda problem: problem.line or 0)
+
+
 def _author_error(section: Section[Any], error: Exception) -> Problem:
     what = f"its configuration class is broken: {type(error).__name__}: {error}"
     return Problem(where=section.name, what=what, remedy="report this to the plugin's author")
@@ -194,15 +214,15 @@ def _merged(data: Any, overlay: _Overlay) -> Any:
     return merged
 
 
-def _origins(section: Section[Any], document: Mapping[str, Any], overlay: _Overlay) -> Iterable[tuple[str, str]]:
+def _origins(section: Section[Any], data: Any, overlay: _Overlay) -> Iterable[tuple[str, str]]:
     for path, _ in keys_of(section.type, (section.name,)):
         if path in overlay:
             yield dotted(path), overlay[path].origin
             continue
-        data: Any = document
-        for key in path:
-            data = data.get(key) if isinstance(data, Mapping) else None
-        yield dotted(path), "default" if data is None else "file"
+        value = data
+        for key in path[1:]:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        yield dotted(path), "default" if value is None else "file"
 
 
 def load(

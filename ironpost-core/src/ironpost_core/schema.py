@@ -5,14 +5,17 @@ from __future__ import annotations
 import enum
 import functools
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
 from ironpost_core.settings import Duration, Meta, Secret, Size, meta_of
+
+if TYPE_CHECKING:
+    from ironpost_core.former import FormerKeys
 
 C_co = TypeVar("C_co", covariant=True)
 SCALARS: Final = frozenset(
@@ -22,11 +25,19 @@ SCALARS: Final = frozenset(
 
 @attrs.frozen
 class Section(Generic[C_co]):
-    """One section of the configuration file: its name, the attrs class of its values, and a line of help."""
+    """One section of the configuration file.
+
+    Attributes:
+        name: as it stands in brackets.
+        type: the attrs class of its values.
+        help: a line for operators.
+        former: puts keys that the section had once into today's terms; see `ironpost_core.former`.
+    """
 
     name: str
     type: type[C_co]
     help: str = ""
+    former: Callable[[FormerKeys], object] | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_origin
 
 import attrs
@@ -37,12 +37,14 @@ class Report:
         file: its name in messages.
         lines: the line of each key path.
         elsewhere: key paths whose value is not from the file → where it is from ("in IRONPOST_METRICS_PORT").
+        written: key paths whose value comes from a former key → the path that the user wrote.
         found: the problems, each with its key path.
     """
 
     file: str | None = None
     lines: Mapping[KeyPath, int] = attrs.field(factory=dict)
     elsewhere: Mapping[KeyPath, str] = attrs.field(factory=dict)
+    written: Mapping[KeyPath, KeyPath] = attrs.field(factory=dict)
     found: list[tuple[KeyPath, Problem]] = attrs.field(factory=list)
 
     @property
@@ -52,18 +54,29 @@ class Report:
 
     def add(self, at: KeyPath, what: str, remedy: str = "") -> None:
         """Note one problem; its line is that of the key, or of the nearest table or key around it."""
-        outer = [at[:size] for size in range(len(at), 0, -1)]
-        origin = next((self.elsewhere[path] for path in outer if path in self.elsewhere), None)
-        line = next((self.lines[path] for path in outer if path in self.lines), None)
-        problem = Problem(where=dotted(at), what=what, remedy=remedy, file=self.file, line=line)
+        origin = next((self.elsewhere[path] for path in _outward(at) if path in self.elsewhere), None)
         if origin is not None:
             problem = Problem(where=dotted(at), what=f"{what} {origin}", remedy=remedy)
+        else:
+            former = next((path for path in _outward(at) if path in self.written), ())
+            here = (*self.written.get(former, ()), *at[len(former) :])
+            line = next((self.lines[path] for path in _outward(here) if path in self.lines), None)
+            problem = Problem(where=dotted(here), what=what, remedy=remedy, file=self.file, line=line)
         self.found.append((at, problem))
 
     def unfit(self, at: KeyPath, value: object, expected: str, hint: str = "", *, hidden: bool = False) -> None:
         """Note a value that is not what was expected; a hidden one is not shown."""
         found = kind_of(value) if hidden else shown(value)
         self.add(at, f"found {found}", joined(f"expected {expected}", hint))
+
+    def unknown_key(self, at: KeyPath, known: Sequence[str]) -> None:
+        """Note a key that is none of those known beside it."""
+        self.add(at, "unknown key", did_you_mean(str(at[-1]), known) or f"known here: {', '.join(known)}")
+
+
+def _outward(at: KeyPath) -> list[KeyPath]:
+    """The path, then those of the tables and lists around it."""
+    return [at[:size] for size in range(len(at), 0, -1)]
 
 
 def structure(kind: Any, data: object, at: KeyPath, report: Report, *, base: Any = None, hidden: bool = False) -> Any:
@@ -109,7 +122,7 @@ def _list(kind: Any, item: Any, data: object, at: KeyPath, report: Report, *, hi
     if not isinstance(data, list):
         tables = isinstance(data, Mapping) and any(map(is_table, members(item)))
         hint = f"write [[{dotted(at)}]] with two brackets" if tables else "write it in brackets: […]"
-        report.unfit(at, data, describe(kind), hint, hidden=hidden)
+        report.unfit(at, data, describe(kind), hint, hidden=hidden or Secret in members(item))
         return FAILED
     values = [structure(item, each, (*at, index), report, hidden=hidden) for index, each in enumerate(data)]
     if any(value is FAILED for value in values):
@@ -119,7 +132,7 @@ def _list(kind: Any, item: Any, data: object, at: KeyPath, report: Report, *, hi
 
 def _mapping(value: Any, data: object, at: KeyPath, report: Report, *, hidden: bool) -> Any:
     if not isinstance(data, Mapping):
-        report.unfit(at, data, "a table", hidden=hidden)
+        report.unfit(at, data, "a table", hidden=hidden or Secret in members(value))
         return FAILED
     values = {key: structure(value, each, (*at, key), report, hidden=hidden) for key, each in data.items()}
     return FAILED if any(each is FAILED for each in values.values()) else values
@@ -129,7 +142,7 @@ def _union(several: tuple[Any, ...], data: object, at: KeyPath, report: Report, 
     tables = tuple(filter(is_table, several))
     if isinstance(data, Mapping) and len(tables) > 1:
         return _tagged(tables, data, at, report)
-    trials = [Report(file=report.file, lines=report.lines, elsewhere=report.elsewhere) for _ in several]
+    trials = [attrs.evolve(report, found=[]) for _ in several]
     for kind, trial in zip(several, trials, strict=True):
         value = structure(kind, data, at, trial, hidden=hidden)
         if value is not FAILED:
@@ -185,8 +198,7 @@ def _unknown_keys(cls: Any, fields: tuple[Field, ...], data: Mapping[str, Any], 
         if key in obsolete:
             report.add((*at, key), "is no longer a key", obsolete[key])
         elif key not in known:
-            hint = did_you_mean(key, known) or f"known here: {', '.join(known)}"
-            report.add((*at, key), "unknown key", hint)
+            report.unknown_key((*at, key), known)
 
 
 def _value(field: Field, data: Mapping[str, Any], at: KeyPath, report: Report, base: Any) -> Any:

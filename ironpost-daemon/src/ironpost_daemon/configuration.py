@@ -12,6 +12,7 @@ import attrs
 from ironpost_core import ConfigError, Section, setting
 from ironpost_core.config import Loaded, MetricsConfig, load, read_file, section_of
 from ironpost_core.files import default_folders
+from ironpost_core.former import FormerKeys
 from ironpost_core.settings import starts_with
 from ironpost_daemon.alerts_config import AlertsConfig
 
@@ -56,7 +57,14 @@ class GeneralConfig:
     )
 
 
-GENERAL: Final = Section(name="general", type=GeneralConfig, help="The daemon as a whole.")
+def _former(keys: FormerKeys) -> None:
+    """What the first design called otherwise."""
+    keys.reworded("log_level", "trace", "debug", "there is nothing below it")
+    keys.reworded("log_level", "warn", "warning")
+    keys.reworded("log_format", "pretty", "text")
+
+
+GENERAL: Final = Section(name="general", type=GeneralConfig, help="The daemon as a whole.", former=_former)
 METRICS: Final = Section(name="metrics", type=MetricsConfig, help="Metrics, health and status over HTTP.")
 ALERTS: Final = Section(name="alerts", type=AlertsConfig, help="The alert history and where alerts are sent.")
 DAEMON: Final[tuple[Section[Any], ...]] = (GENERAL, METRICS, ALERTS)
@@ -125,7 +133,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _usual_places(environ: Mapping[str, str]) -> list[Path]:
-    if os.geteuid() == 0:
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # Windows, where rules are written, has no root
         return [SYSTEM_FILE]
     home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/nonexistent"), ".config")  # noqa: PTH118 - environment text
     return [Path(home) / "ironpost" / "ironpost.toml", SYSTEM_FILE]

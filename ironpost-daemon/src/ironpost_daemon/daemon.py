@@ -76,8 +76,7 @@ class Daemon:
             theirs = {problem for section in broken for problem in loaded.problems_of(section)}
             loaded = attrs.evolve(loaded, problems=tuple(p for p in loaded.problems if p not in theirs))
         configuration = complete(path, loaded)
-        for problem in (*loaded.warnings, *loaded.environment_problems):
-            log.warning("%s", problem)
+        _warn(loaded)
         self.parts.supervisor.initialise(loaded.values)
         self._configuration = configuration
         return configuration
@@ -180,6 +179,7 @@ class Daemon:
         of_plugins = {problem for name in plugins for problem in loaded.problems_of(name)}
         rest = tuple(problem for problem in loaded.problems if problem not in of_plugins)
         new = complete(old.path, attrs.evolve(loaded, problems=rest))
+        _warn(loaded)
         outcome = self._reload_own(old, new) | self.parts.supervisor.reload(loaded, self.parts.services)
         # What needs a restart stays as it was, so that every later reload says so again.
         general = attrs.evolve(old.general, log_level=new.general.log_level)
@@ -197,6 +197,11 @@ class Daemon:
             "metrics": "unchanged" if old.metrics == new.metrics else "restart needed",
             "alerts": "unchanged" if old.alerts == new.alerts else "restart needed",
         }
+
+
+def _warn(loaded: Loaded) -> None:
+    for problem in (*loaded.warnings, *loaded.environment_problems):
+        log.warning("%s", problem)
 
 
 def run(options: Options, environ: Mapping[str, str], configure_logs: Callable[[Configuration], None]) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ironpost_core import ConfigError, Section
+from ironpost_core import ConfigError, Problem, Section
 from ironpost_core.config import Loaded
 from ironpost_core.files import write_atomic
 from ironpost_daemon.cli.operator import LocalOperator
@@ -60,14 +60,18 @@ def validate(operator: LocalOperator, file: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(path) if path else None, "problems": _lines(problems), "warnings": _lines(warnings)})
     else:
-        for warning in warnings:
-            click.echo(f"warning: {warning}", err=True)
+        _print_warnings(warnings)
         for problem in problems:
             click.echo(str(problem), err=True)
         if not problems:
             click.echo(f"{path or 'embedded defaults'}: good")
     if problems:
         sys.exit(CONFIGURATION)
+
+
+def _print_warnings(warnings: Iterable[Problem]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
 def _lines(problems: Any) -> list[str]:
@@ -90,6 +94,7 @@ def show(operator: LocalOperator, origins: bool, as_json: bool) -> None:
     sections, loaded = _load(operator.path)
     if loaded.problems:
         raise ConfigError(loaded.problems)
+    _print_warnings(loaded.warnings)
     if origins:
         _print_origins(loaded.origins, as_json)
     elif as_json:

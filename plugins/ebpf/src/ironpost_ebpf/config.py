@@ -9,6 +9,7 @@ from typing import Literal
 import attrs
 
 from ironpost_core import Duration, Section, Severity, Trust, setting
+from ironpost_core.former import FormerKeys
 from ironpost_core.settings import between, non_empty
 
 
@@ -44,4 +45,13 @@ class EbpfConfig:
     respond: tuple[RespondConfig, ...] = setting(default=(), help="Which alerts ban their source.")
 
 
-SECTION = Section(name="ebpf", type=EbpfConfig, help="Count, detect and drop packets in the kernel.")
+def _former(keys: FormerKeys) -> None:
+    """The keys of the first design."""
+    keys.renamed("interface", "interfaces", kind=str, into=lambda name: [name])
+    keys.renamed("blocklist_max_entries", "max_bans")
+    keys.reworded("xdp_mode", "skb", "generic")
+    keys.reworded("xdp_mode", "hw", "auto", "nothing is offloaded to the card")
+    keys.gone("ring_buffer_size", "packets are counted in the kernel, so there is no buffer to size")
+
+
+SECTION = Section(name="ebpf", type=EbpfConfig, help="Count, detect and drop packets in the kernel.", former=_former)

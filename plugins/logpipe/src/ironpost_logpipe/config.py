@@ -168,7 +168,9 @@ class LogPipelineConfig:
 
 def section() -> Section[LogPipelineConfig]:
     """The section, as the daemon wants to know it."""
-    return Section(name="log_pipeline", type=LogPipelineConfig, help="Reading logs and matching rules.")
+    from ironpost_logpipe.former import former  # late, because it needs what is defined above
+
+    return Section(name="log_pipeline", type=LogPipelineConfig, help="Reading logs and matching rules.", former=former)
 
 
 def sources_of(config: LogPipelineConfig) -> tuple[FileSource | SyslogSource | StdinSource, ...]:

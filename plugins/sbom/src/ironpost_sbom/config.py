@@ -7,6 +7,7 @@ from pathlib import Path
 import attrs
 
 from ironpost_core import Duration, Section, Severity, setting
+from ironpost_core.former import FormerKeys
 from ironpost_core.settings import between
 
 
@@ -26,4 +27,12 @@ class SbomConfig:
     ignore_file: Path | None = setting(default=None, help="A file with findings to ignore, each with a reason.")
 
 
-SECTION = Section(name="sbom", type=SbomConfig, help="Scan lockfiles and match vulnerabilities.")
+def _former(keys: FormerKeys) -> None:
+    """The keys of the first design."""
+    keys.renamed("scan_dirs", "targets")
+    keys.gone("vuln_db_path", "that database had another format; name one of today's with vulndb", instead="vulndb")
+    keys.gone("vuln_db_update_hours", "nothing is fetched from the network; replace the database's file instead")
+    keys.gone("output_format", "it is chosen when an SBOM is written")
+
+
+SECTION = Section(name="sbom", type=SbomConfig, help="Scan lockfiles and match vulnerabilities.", former=_former)
