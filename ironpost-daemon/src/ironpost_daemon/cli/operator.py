@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from ironpost_core.config import Loaded
 from ironpost_core.errors import ConfigError
 from ironpost_core.schema import Section
-from ironpost_daemon import control
 from ironpost_daemon.configuration import Folders, find_file, read
 
 C = TypeVar("C")
@@ -29,6 +28,9 @@ class LocalOperator:
             ActionError: no daemon runs, or it refused.
             ConfigError: the configuration that says where it listens can't be used.
         """
+        # Imported late: the rule tools, which call no daemon, run where Linux's modules don't exist.
+        from ironpost_daemon import control
+
         return control.call(self.folders().control, action, dict(arguments or {}), timeout)
 
     def folders(self) -> Folders:
