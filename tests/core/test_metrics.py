@@ -96,6 +96,8 @@ def test_the_label_constants_and_buckets():
         "LABEL_ACTION": "action",
         "LABEL_ECOSYSTEM": "ecosystem",
         "LABEL_RESULT": "result",
+        "LABEL_MODE": "mode",
+        "LABEL_FILESYSTEM": "filesystem",
     }
     assert metrics.PROCESSING_DURATION_BUCKETS == BATCH
     assert metrics.SCAN_DURATION_BUCKETS == SCAN
@@ -114,10 +116,27 @@ def test_further_metrics_that_the_design_expects():
     assert {name: further.get(name) for name in expected} == expected
 
 
+def test_what_the_host_itself_exports():
+    modes = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+    filesystem = {"filesystem": ("root", "data")}
+    assert [(spec.name, spec.kind, dict(spec.labels)) for spec in catalogue_of("system")] == [
+        ("system_cpu_seconds_total", "counter", {"mode": modes}),
+        ("system_cpus", "gauge", {}),
+        ("system_memory_size_bytes", "gauge", {}),
+        ("system_memory_available_bytes", "gauge", {}),
+        ("system_swap_size_bytes", "gauge", {}),
+        ("system_swap_free_bytes", "gauge", {}),
+        ("system_filesystem_size_bytes", "gauge", filesystem),
+        ("system_filesystem_available_bytes", "gauge", filesystem),
+        ("system_disk_read_bytes_total", "counter", {}),
+        ("system_disk_written_bytes_total", "counter", {}),
+    ]
+
+
 def test_names_are_unique_prefixed_by_their_owner_and_helped_in_one_sentence():
     names = [series for spec in describe_all() for series in spec.series_names()]
     assert len(names) == len(set(names))
-    for owner in ("ebpf", "logpipe", "guard", "sbom", "daemon"):
+    for owner in ("ebpf", "logpipe", "guard", "sbom", "daemon", "system"):
         for spec in catalogue_of(owner):
             assert spec.name.startswith(prefix_of(owner) + "_")
             assert spec.help[0].isupper() or spec.help[0].isdigit()

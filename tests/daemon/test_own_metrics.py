@@ -90,6 +90,13 @@ def test_a_known_sink_has_its_series_and_no_plugins(own: DaemonMetrics) -> None:
     }
 
 
+def test_a_reader_of_no_plugin_has_its_failures_and_nothing_else(own: DaemonMetrics) -> None:
+    own.known_reader("system")
+    assert {name: value for name, value in exported(own).items() if "{system}" in name and "_created" not in name} == {
+        "plugin_reader_failures_total{system}": 0
+    }
+
+
 def test_reader_failures_are_counted(own: DaemonMetrics) -> None:
     own.known_module("canary")
     own.reader_failed("canary", "whatever")

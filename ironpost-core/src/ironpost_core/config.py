@@ -55,6 +55,11 @@ class MetricsConfig:
     endpoint: str = setting(
         default="/metrics", help="The path at which Prometheus scrapes.", check=when_enabled(starts_with("/"))
     )
+    system: bool = setting(
+        default=True,
+        help="Whether the host's CPU, memory and disks are exported, as ironpost_system_*; "
+        "switch it off beside node_exporter.",
+    )
     tls_cert: Path | None = setting(
         default=None,
         help="A PEM file with the certificate chain; set it to serve HTTPS.",

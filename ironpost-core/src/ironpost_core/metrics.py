@@ -62,6 +62,16 @@ DAEMON_CONFIG_RELOADS_TOTAL = "daemon_config_reloads_total"
 LOG_PIPELINE_SOCKET_DROPS_TOTAL = "log_pipeline_socket_drops_total"
 LOG_PIPELINE_RULES_LOADED = "log_pipeline_rules_loaded"
 LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL = "log_pipeline_threshold_evictions_total"
+SYSTEM_CPU_SECONDS_TOTAL = "system_cpu_seconds_total"
+SYSTEM_CPUS = "system_cpus"
+SYSTEM_MEMORY_SIZE_BYTES = "system_memory_size_bytes"
+SYSTEM_MEMORY_AVAILABLE_BYTES = "system_memory_available_bytes"
+SYSTEM_SWAP_SIZE_BYTES = "system_swap_size_bytes"
+SYSTEM_SWAP_FREE_BYTES = "system_swap_free_bytes"
+SYSTEM_FILESYSTEM_SIZE_BYTES = "system_filesystem_size_bytes"
+SYSTEM_FILESYSTEM_AVAILABLE_BYTES = "system_filesystem_available_bytes"
+SYSTEM_DISK_READ_BYTES_TOTAL = "system_disk_read_bytes_total"
+SYSTEM_DISK_WRITTEN_BYTES_TOTAL = "system_disk_written_bytes_total"
 
 LABEL_PROTOCOL = "protocol"
 LABEL_SEVERITY = "severity"
@@ -70,6 +80,8 @@ LABEL_PARSER_FORMAT = "format"
 LABEL_ACTION = "action"
 LABEL_ECOSYSTEM = "ecosystem"
 LABEL_RESULT = "result"
+LABEL_MODE = "mode"
+LABEL_FILESYSTEM = "filesystem"
 
 PROTOCOLS = ("tcp", "udp", "icmp", "other")
 SEVERITIES = ("info", "low", "medium", "high", "critical")
@@ -77,6 +89,8 @@ PARSER_FORMATS = ("syslog", "json", "unknown")
 ACTIONS = ("disconnect", "pause", "stop")
 ECOSYSTEMS = ("alpine", "cargo", "debian", "go", "npm", "pypi", "rubygems", "other")
 RESULTS = ("success", "failure")
+CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+FILESYSTEMS = ("root", "data")
 
 PROCESSING_DURATION_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0)
 SCAN_DURATION_BUCKETS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -260,6 +274,28 @@ _CATALOGUE: Mapping[str, tuple[MetricSpec, ...]] = MappingProxyType(
             _counter(DAEMON_HISTORY_FAILURES_TOTAL, "Failed attempts to write the alert history"),
             _counter(DAEMON_CONFIG_RELOADS_TOTAL, "Configuration reloads", result=RESULTS),
         ),
+        "system": (
+            _counter(
+                SYSTEM_CPU_SECONDS_TOTAL, "Seconds that all CPUs together spent in a mode since boot", mode=CPU_MODES
+            ),
+            _gauge(SYSTEM_CPUS, "CPUs that are online"),
+            _gauge(SYSTEM_MEMORY_SIZE_BYTES, "Memory of the host"),
+            _gauge(SYSTEM_MEMORY_AVAILABLE_BYTES, "Memory that programs could have without swapping"),
+            _gauge(SYSTEM_SWAP_SIZE_BYTES, "Swap space of the host"),
+            _gauge(SYSTEM_SWAP_FREE_BYTES, "Swap space that is unused"),
+            _gauge(
+                SYSTEM_FILESYSTEM_SIZE_BYTES,
+                "Size of the file system of / (root) and of general.data_dir (data)",
+                filesystem=FILESYSTEMS,
+            ),
+            _gauge(
+                SYSTEM_FILESYSTEM_AVAILABLE_BYTES,
+                "Space left for ordinary users in the file system of / (root) and of general.data_dir (data)",
+                filesystem=FILESYSTEMS,
+            ),
+            _counter(SYSTEM_DISK_READ_BYTES_TOTAL, "Bytes read from all whole physical disks together"),
+            _counter(SYSTEM_DISK_WRITTEN_BYTES_TOTAL, "Bytes written to all whole physical disks together"),
+        ),
     }
 )
 _EXTRA = frozenset(
@@ -277,6 +313,7 @@ _EXTRA = frozenset(
         LOG_PIPELINE_SOCKET_DROPS_TOTAL,
         LOG_PIPELINE_RULES_LOADED,
         LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL,
+        *(spec.name for spec in _CATALOGUE["system"]),
     )
 )
 
@@ -292,7 +329,7 @@ def describe_fixed() -> tuple[MetricSpec, ...]:
 
 
 def catalogue_of(owner: str) -> tuple[MetricSpec, ...]:
-    """The part of the catalogue that `owner` (a plugin's name, or ``daemon``) exports.
+    """The part of the catalogue that `owner` (a plugin's name, ``daemon`` or ``system``) exports.
 
     Raises:
         KeyError: the catalogue has no such owner; a third-party plugin declares its own specs.

@@ -64,6 +64,10 @@ class DaemonMetrics(Collector):
         """Have every series of this sink exported, at 0 until counted."""
         self._initialise(name, _SINK_METRICS)
 
+    def known_reader(self, module: str) -> None:
+        """Have the failures of a reader that belongs to no plugin exported, at 0 until counted."""
+        self._initialise(module, (DAEMON_PLUGIN_READER_FAILURES_TOTAL,))
+
     def _initialise(self, module: str, names: Iterable[str]) -> None:
         for name in names:
             spec = self.metrics.specs[name]
@@ -73,7 +77,7 @@ class DaemonMetrics(Collector):
                     self.metrics[name].labels(*combination)
 
     def reader_failed(self, module: str, _reason: str) -> None:
-        """Count that a plugin's metric reader failed; fits `exposition.OnFailure`."""
+        """Count that a module's metric reader failed; fits `exposition.OnFailure`."""
         self.metrics.counter(DAEMON_PLUGIN_READER_FAILURES_TOTAL).labels(module).inc()
 
     def describe(self) -> Iterable[Metric]:

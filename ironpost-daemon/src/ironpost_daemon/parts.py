@@ -9,12 +9,14 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from ironpost_core import Alert, Clock, State
 from ironpost_core.alerts import this_host
+from ironpost_core.config import MetricsConfig
 from ironpost_core.files import ensure_folder
-from ironpost_daemon import build
+from ironpost_daemon import build, system_metrics
 from ironpost_daemon.accounts import Accounts
 from ironpost_daemon.bus import Bus
 from ironpost_daemon.configuration import Configuration, Folders
@@ -92,6 +94,7 @@ class Parts:
         self.services = Services(
             history=history, bus=bus, clock=self.clock, state_root=ensure_folder(folders.data_dir / "plugins")
         )
+        self._start_system_metrics(configuration.metrics, folders.data_dir)
         self._start_servers(configuration, folders, history)
         self._exits.append(lambda: self.supervisor.stop(self._drain))
         self.supervisor.start(self.services)
@@ -127,6 +130,15 @@ class Parts:
         outlets.start()
         self._exits.append(lambda: outlets.stop(SINKS_DEADLINE))
         return history, bus
+
+    def _start_system_metrics(self, metrics: MetricsConfig, data_dir: Path) -> None:
+        if not (metrics.enabled and metrics.system):
+            return
+        self._metrics.known_reader(system_metrics.MODULE)
+        host = system_metrics.Host(data_dir=data_dir)
+        for collector in system_metrics.collectors(host, self._metrics.reader_failed):
+            self._registry.register(collector)
+            collector.begin()  # so that the first scrape has values even when its own reading is late
 
     def _start_servers(self, configuration: Configuration, folders: Folders, history: History) -> None:
         requests = Requests(
