@@ -29,7 +29,7 @@ PATIENCE = 60.0
 _FOREIGN = re.compile(r"IRONPOST_|PYTHONPATH$|PYTHONHOME$|XDG_|NOTIFY_SOCKET$|WATCHDOG_|LISTEN_|_IRONPOST_")
 
 
-def eventually(check: Callable[[], T], what: str = "", timeout: float = PATIENCE) -> T:
+def eventually(check: Callable[[], T], what: str = "", timeout: float = PATIENCE, pause: float = 0.05) -> T:
     """Poll `check` until it returns something true, and return that; `AssertionError` after `timeout` seconds."""
     end = time.monotonic() + timeout
     while True:
@@ -37,7 +37,7 @@ def eventually(check: Callable[[], T], what: str = "", timeout: float = PATIENCE
             return found
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout:g} s: {what or check}; last: {found!r}")
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 import subprocess
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon_process import DaemonProcess, eventually, free_port
+from daemon_process import DaemonProcess, eventually
 from ironpost_core.metrics import describe_fixed
-from real import program, running
+from prometheus_server import Prometheus, prometheus_with
+from real import program
 
 pytestmark = pytest.mark.real
 
@@ -36,45 +34,14 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
         yield process
 
 
-class Prometheus:
-    def __init__(self, port: int) -> None:
-        self.base = f"http://127.0.0.1:{port}"
-
-    def get(self, path: str, **query: str) -> Any:
-        address = f"{self.base}{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            return json.load(answer)["data"]
-
-    def ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.base}/-/ready", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    def series(self, query: str) -> list[Any]:
-        found: list[Any] = self.get("/api/v1/query", query=query)["result"]
-        return found
-
-
 @pytest.fixture(scope="module")
 def prometheus(daemon: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
-    config = folder / "prometheus.yml"
-    config.write_text(
+    config = (
         "global: {scrape_interval: 1s}\n"
         "scrape_configs:\n"
         f"  - {{job_name: ironpost, static_configs: [{{targets: ['127.0.0.1:{daemon.port}']}}]}}\n"
     )
-    command = [
-        program("prometheus"),
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with running(command, folder / "prometheus.log"):
-        server = Prometheus(port)
-        eventually(server.ready, "prometheus is ready")
+    with prometheus_with(config, tmp_path_factory.mktemp("prometheus")) as server:
         eventually(lambda: server.series('up{job="ironpost"} == 1'), "prometheus has scraped the daemon")
         yield server
 
