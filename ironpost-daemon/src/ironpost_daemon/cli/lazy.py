@@ -23,6 +23,10 @@ BUILT_IN: Final[Mapping[str, tuple[str, str]]] = {
     "config": ("ironpost_daemon.cli.config:config", "Show, validate or begin a configuration."),
     "demo": ("ironpost_daemon.demo:demo", "Replay a day of logs with attacks in it through a daemon of its own."),
     "health": ("ironpost_daemon.cli.status:health", "Say whether the daemon and its plugins are well."),
+    "monitoring": (
+        "ironpost_daemon.cli.monitoring:monitoring",
+        "Write the files for Prometheus, Grafana and Docker Compose.",
+    ),
     "plugins": ("ironpost_daemon.cli.status:plugins", "List the plugins, and why a broken one is broken."),
     "reload": ("ironpost_daemon.cli.status:reload", "Have the daemon read its configuration again."),
     "status": ("ironpost_daemon.cli.status:status", "Show the daemon, its plugins and parts."),

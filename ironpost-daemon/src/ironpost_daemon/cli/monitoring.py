@@ -1,0 +1,62 @@
+"""``ironpost monitoring``: the dashboards, scrape configuration and compose files that come with ironpost."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ironpost_core.files import write_atomic
+from ironpost_daemon.exits import NO
+from ironpost_daemon.monitoring_files import exported, source
+
+_NEXT = """
+dashboards for a Grafana of yours: import {folder}/grafana/dashboards/*.json
+Prometheus and Grafana in containers, beside a daemon on this host: see docs/containers.md
+everything in containers:
+  cd {folder} && cp .env.example .env && docker compose --profile monitoring up --detach"""
+
+
+@click.group()
+def monitoring() -> None:
+    """Write the files for Prometheus, Grafana and Docker Compose.
+
+    \b
+    Example: ironpost monitoring export ./monitoring
+    """
+
+
+@monitoring.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--force", is_flag=True, help="Replace files that were changed or come from another version.")
+def export(folder: Path, force: bool) -> None:
+    """Write the dashboards, the scrape configuration and the compose files to FOLDER.
+
+    Files that are there and differ are named and kept, and nothing is written, unless --force is given. What is yours
+    alone (.env, files below prometheus/targets) is never touched.
+
+    \b
+    Example: ironpost monitoring export ./monitoring
+    """
+    from ironpost_daemon.build import version
+
+    try:
+        files = exported(source(), version())
+        kept = [] if force else [name for name, data in files.items() if _differs(folder / name, data)]
+        if kept:
+            what = "\n  ".join([f"{folder} holds other versions of these files; nothing was written:", *kept])
+            click.echo(f"{what}\n(--force replaces them, or name another folder)", err=True)
+            sys.exit(NO)
+        for name, data in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(folder / name, data, 0o644)
+    except OSError as error:
+        place = error.filename or folder
+        click.echo(f"{place} can't be written: {error.strerror or error}; name another folder", err=True)
+        sys.exit(NO)
+    click.echo(f"wrote {len(files)} files to {folder}\n{_NEXT.format(folder=folder)}")
+
+
+def _differs(path: Path, data: bytes) -> bool:
+    return path.exists() and (not path.is_file() or path.read_bytes() != data)
