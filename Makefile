@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/
 PACKAGES := ironpost-core ironpost-daemon plugins/ebpf plugins/guard plugins/logpipe plugins/sbom
-SOURCES := $(PACKAGES:%=%/src) ironpost-daemon/hatch_build.py
+SOURCES := $(PACKAGES:%=%/src) ironpost-daemon/hatch_build.py monitoring/generator monitoring/pictures
 STAMP := $(VENV)/.installed
 # Programs that the tests need, and the Debian packages that bring them.
 PEERS := prometheus=prometheus promtool=prometheus sshd=openssh-server ssh=openssh-client rsyslogd=rsyslog \
@@ -13,10 +13,10 @@ PEERS := prometheus=prometheus promtool=prometheus sshd=openssh-server ssh=opens
 PYTEST_ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup demo test check unit apt bench torture lowest coverage docs lock clean
+.PHONY: help setup demo test check unit apt bench torture lowest coverage docs dashboards pictures lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## build .venv with all six packages editable and the test tools
 
@@ -70,11 +70,18 @@ coverage: setup ## branch coverage of the tests that run in one process, by pack
 		echo "== $$package"; $(RUN)coverage report --include "*/ironpost_$${package%:*}/*" --fail-under $${package#*:} \
 		--skip-covered || failed=1; done; exit $${failed:-0}
 
-docs: setup ## write the generated references in docs/ anew
+docs: setup ## write the generated references in docs/ and the example configuration anew
 	$(RUN)python -m ironpost_daemon.references docs
+	$(RUN)ironpost config init --force ironpost.toml.example
+
+dashboards: setup ## write the dashboards in monitoring/ anew
+	$(RUN)python -m monitoring.generator
+
+pictures: setup ## draw the dashboards into docs/pictures, after a quarter of an hour of load
+	$(RUN)python -m monitoring.pictures --minutes 15
 
 lock: setup ## pin the newest versions that fit
 	@. .ci/uv-env && "$$UV" lock --upgrade --quiet && "$$UV" export --quiet --all-packages --no-emit-workspace --no-header > requirements.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-lowest .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .venv-lowest .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from ironpost_core import PluginError
+from ironpost_core.config import load
 from ironpost_core.environment import names_of
 from ironpost_core.hookspecs import Plugin
 from ironpost_core.metrics import describe_all, describe_fixed
@@ -134,3 +135,14 @@ def test_pipes_in_help_texts_do_not_end_a_cell():
 def test_commands_within_commands_are_found():
     outer = click.Group("outer", commands=[click.Command("inner", help="Within.")])
     assert [name for name, _ in references._helps(outer, "outer", None)] == ["outer", "outer inner"]
+
+
+def test_the_example_configuration_is_what_config_init_writes(tmp_path, installed):
+    example = DOCS.parent / "ironpost.toml.example"
+    ironpost = Path(sys.executable).parent / "ironpost"
+    written = subprocess.run([ironpost, "config", "init", "-"], capture_output=True, text=True, check=True).stdout
+    assert example.read_text(encoding="utf-8") == written, "run `make docs`"
+    sections = [*DAEMON, *installed.sections()]
+    loaded = load(example.read_bytes(), file=str(example), sections=sections, environ={})
+    assert (loaded.problems, loaded.warnings) == ((), ())
+    assert [section.name for section in sections if f"\n[{section.name}]\n" not in f"\n{written}"] == []
