@@ -31,11 +31,12 @@ class DataHook(BuildHookInterface):  # type: ignore[type-arg]
         build_data["force_include"][str(note)] = "ironpost_daemon/_commit.txt"
 
     def _add_monitoring(self, build_data: dict[str, Any]) -> None:
-        """``ironpost monitoring export`` writes them; only it knows which they are."""
+        """``ironpost monitoring export`` writes them; it knows which they are."""
         sys.path.insert(0, str(Path(self.root) / "src"))
-        from ironpost_daemon.monitoring_files import files_of
+        from ironpost_daemon.monitoring_files import SHIPPED
 
-        for name, path in files_of(Path(self.root).parent / "monitoring").items():
+        for name in SHIPPED:
+            path = Path(self.root).parent / "monitoring" / name
             build_data["force_include"][str(path)] = f"ironpost_daemon/monitoring/{name}"
 
     def _head(self) -> str:

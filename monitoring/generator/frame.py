@@ -94,10 +94,10 @@ def _instance() -> build.QueryVariable:
 
 def _annotations() -> Iterator[build.AnnotationQuery]:
     marks = (
-        ("Isolations", "purple", event("container isolated", CONTAINER_GUARD_ISOLATIONS_TOTAL, result=SUCCESS)),
-        ("Failed isolations", "red", event("isolation failed", CONTAINER_GUARD_ISOLATIONS_TOTAL, result=FAILURE)),
-        ("Reloads", "blue", event("configuration reloaded", DAEMON_CONFIG_RELOADS_TOTAL, result=SUCCESS)),
-        ("Failed reloads", "orange", event("reload failed", DAEMON_CONFIG_RELOADS_TOTAL, result=FAILURE)),
+        ("Isolations", "purple", event(CONTAINER_GUARD_ISOLATIONS_TOTAL, result=SUCCESS)),
+        ("Failed isolations", "red", event(CONTAINER_GUARD_ISOLATIONS_TOTAL, result=FAILURE)),
+        ("Reloads", "blue", event(DAEMON_CONFIG_RELOADS_TOTAL, result=SUCCESS)),
+        ("Failed reloads", "orange", event(DAEMON_CONFIG_RELOADS_TOTAL, result=FAILURE)),
     )
     for name, colour, expr in marks:
         yield build.AnnotationQuery().name(name).datasource(DATASOURCE).enable(True).icon_color(colour).expr(expr)

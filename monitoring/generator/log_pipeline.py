@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ironpost_core import metrics as m
 from monitoring.generator.frame import LOG_PIPELINE, Row, dashboard
-from monitoring.generator.panels import Panel, Query, course, dial, stacked
-from monitoring.generator.queries import quantile, rate, ratio, total
+from monitoring.generator.panels import Panel, Query, course, dial, incidents, stacked
+from monitoring.generator.queries import lately, quantile, rate, ratio, total
 
 
 def build() -> str:
@@ -44,11 +44,13 @@ def _lines() -> Row:
 
 
 def _findings() -> Row:
+    errors = rate(m.LOG_PIPELINE_PARSE_ERRORS_TOTAL)
     ratio_of_errors = Panel(
         "Error ratio",
-        "Share of the lines received that could not be read; 0 while nothing comes in. Above 1 % a source's format is "
+        "Share of the lines looked at that could not be read; 0 while nothing comes in. Above 1 % a source's format is "
         "probably set wrong.",
-        ratio(rate(m.LOG_PIPELINE_PARSE_ERRORS_TOTAL), rate(m.LOG_PIPELINE_LOGS_COLLECTED_TOTAL)),
+        # Not of what was collected: a line is counted there first, and only later as one that could be read or not.
+        ratio(errors, f"({rate(m.LOG_PIPELINE_LOGS_PROCESSED_TOTAL)} + {errors})"),
         width=6,
         unit="percentunit",
         draw=dial,
@@ -88,12 +90,12 @@ def _losses() -> Row:
         "Lines lost because the buffer was full, and datagrams lost in the kernel before they were read. Anything but "
         "0 is a gap in what was looked at.",
         [
-            Query(rate(m.LOG_PIPELINE_LOGS_DROPPED_TOTAL), "by the buffer"),
-            Query(rate(m.LOG_PIPELINE_SOCKET_DROPS_TOTAL), "by the kernel"),
+            Query(lately(m.LOG_PIPELINE_LOGS_DROPPED_TOTAL), "by the buffer"),
+            Query(lately(m.LOG_PIPELINE_SOCKET_DROPS_TOTAL), "by the kernel"),
         ],
         width=12,
-        unit="cps",
-        draw=course,
+        unit="short",
+        draw=incidents,
         colours={"by the buffer": "red", "by the kernel": "orange"},
     )
     return Row(8, [waiting, dropped])

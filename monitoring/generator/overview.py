@@ -14,7 +14,6 @@ from monitoring.generator.panels import (
     course,
     incidents,
     number,
-    number_with_course,
     pie,
     stacked,
 )
@@ -56,7 +55,8 @@ def _now() -> Row:
         f"{rate(m.LOG_PIPELINE_LOGS_COLLECTED_TOTAL, '1m')} * 60",
         width=5,
         unit="short",
-        draw=number_with_course,
+        draw=number,
+        idle=DOWN,
         link=LOG_PIPELINE,
     )
     alerts = Panel(
@@ -66,7 +66,8 @@ def _now() -> Row:
         f"{rate(m.DAEMON_ALERTS_TOTAL, '1m')} * 60",
         width=5,
         unit="short",
-        draw=number_with_course,
+        draw=number,
+        idle=DOWN,
         steps={None: "green", 10: "orange", 50: "red"},
         link=PLUGINS,
     )

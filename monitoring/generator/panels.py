@@ -85,13 +85,9 @@ def by_severity(of: Callable[..., str], name: str) -> list[Query]:
 
 
 def number(panel: Panel) -> Builder:
-    """One number, coloured by the steps."""
-    return _stat(panel, looks.BigValueGraphMode.NONE, instant=True)
-
-
-def number_with_course(panel: Panel) -> Builder:
-    """One number with its course behind it."""
-    return _stat(panel, looks.BigValueGraphMode.AREA, instant=False)
+    """One number, coloured by the steps: of this moment, because the last one of a time range may be old."""
+    builder = stat.Panel().graph_mode(looks.BigValueGraphMode.NONE).color_mode(looks.BigValueColorMode.VALUE)
+    return _dressed(builder.text_mode(looks.BigValueTextMode.VALUE).reduce_options(_last()), panel, instant=True)
 
 
 def dial(panel: Panel) -> Builder:
@@ -125,9 +121,13 @@ def stacked(panel: Panel) -> Builder:
 
 
 def incidents(panel: Panel) -> Builder:
-    """What happens now and then, as columns over time."""
+    """What happens now and then, as columns over time, a minute or more apart.
+
+    That is the panel's interval and not the query's: Grafana takes the latter for the time between two scrapes, and
+    `$__rate_interval` would be four of them, so that each event stood there four times.
+    """
     builder = _lines(panel).draw_style(looks.GraphDrawStyle.BARS).fill_opacity(80)
-    return _dressed(builder.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL)), panel, step="1m")
+    return _dressed(builder.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL)), panel).interval("1m")
 
 
 def states(panel: Panel) -> Builder:
@@ -135,11 +135,6 @@ def states(panel: Panel) -> Builder:
     builder = statetimeline.Panel().show_value(looks.VisibilityMode.NEVER).row_height(0.8).legend(_legend())
     builder.line_width(0).fill_opacity(70)
     return _dressed(builder, panel)
-
-
-def _stat(panel: Panel, graph: looks.BigValueGraphMode, *, instant: bool) -> Builder:
-    builder = stat.Panel().graph_mode(graph).color_mode(looks.BigValueColorMode.VALUE).reduce_options(_last())
-    return _dressed(builder.text_mode(looks.BigValueTextMode.VALUE), panel, instant=instant)
 
 
 def _lines(panel: Panel) -> timelines.Panel:
@@ -158,7 +153,7 @@ def _last() -> common.ReduceDataOptions:
     return common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
 
 
-def _dressed(builder: B, panel: Panel, *, instant: bool = False, step: str = "") -> B:
+def _dressed(builder: B, panel: Panel, *, instant: bool = False) -> B:
     """What every kind has: texts, unit, queries, colours."""
     queries = [Query(panel.queries, panel.title)] if isinstance(panel.queries, str) else panel.queries
     builder.title(panel.title).description(panel.about).unit(panel.unit).datasource(DATASOURCE)
@@ -169,7 +164,7 @@ def _dressed(builder: B, panel: Panel, *, instant: bool = False, step: str = "")
         builder.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     for ref_id, query in zip("ABCDEF", queries, strict=False):
         target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(ref_id)
-        target = target.instant() if instant else target.range().interval(step)
+        target = target.instant() if instant else target.range()
         builder.with_target(target.datasource(DATASOURCE))
     for name, colour in panel.colours.items():
         fixed = {"mode": "fixed", "fixedColor": colour}

@@ -17,7 +17,7 @@ from monitoring.generator.panels import (
     stacked,
     states,
 )
-from monitoring.generator.queries import count, increase, lately, least, of_process, rate, total
+from monitoring.generator.queries import count, increase, lately, least, missing, of_process, rate, ratio_if_any, total
 
 
 def build() -> str:
@@ -31,7 +31,7 @@ def _now() -> Row:
         "Failed plugins",
         "Plugins that could not be loaded or started; `ironpost plugins` on that host says why.",
         f"{count(m.DAEMON_PLUGIN_UP)} - {total(m.DAEMON_PLUGIN_UP)}",
-        width=4,
+        width=3,
         unit="short",
         draw=number,
         steps={None: "green", 1: "red"},
@@ -41,7 +41,7 @@ def _now() -> Row:
         "Restarts (1 h)",
         "Threads of plugins that ended with an error and were started again, in the last hour.",
         increase(m.DAEMON_PLUGIN_RESTARTS_TOTAL, "1h"),
-        width=4,
+        width=3,
         unit="short",
         draw=number,
         steps={None: "green", 1: "orange"},
@@ -61,27 +61,39 @@ def _now() -> Row:
         "History failures (1 h)",
         "Failed attempts of the last hour to write the alert history. Meanwhile alerts wait in memory.",
         increase(m.DAEMON_HISTORY_FAILURES_TOTAL, "1h"),
-        width=5,
+        width=4,
         unit="short",
         draw=number,
         steps={None: "green", 1: "red"},
         idle=DOWN,
     )
+    build = ("version", "commit", "python_version")
     versions = Panel(
         "Hosts by version",
         "Which build how many of the chosen hosts run.",
-        [Query(count(m.DAEMON_BUILD_INFO, by="version, commit, python_version"), "{{version}} · {{commit}}")],
+        [Query(count(m.DAEMON_BUILD_INFO, by=", ".join(build)), " ".join(f"{{{{{label}}}}}" for label in build))],
         width=7,
         unit="short",
         draw=bars,
     )
-    return Row(5, [failed, restarts, lost, history, versions])
+    gone = Panel(
+        "Hosts gone",
+        "Hosts that were heard from within a day and are not any more: their daemon or the way to it is down, or they "
+        "were taken out of service.",
+        missing(),
+        width=3,
+        unit="short",
+        draw=number,
+        steps={None: "green", 1: "red"},
+        idle=DOWN,
+    )
+    return Row(5, [gone, failed, restarts, lost, history, versions])
 
 
 def _life() -> Row:
     up = Panel(
         "Plugins up",
-        "By plugin; of several hosts, the worst. Failed means that it could not be loaded or started.",
+        "By plugin; of several hosts that are heard from, the worst. Failed: it could not be loaded or started.",
         [Query(least(m.DAEMON_PLUGIN_UP, by="module"), BY_MODULE)],
         width=12,
         unit="short",
@@ -196,7 +208,7 @@ def _process() -> Row:
 def _host() -> Row:
     """Of what the daemon reads itself; empty where `metrics.system` is switched off in favour of node_exporter."""
     by_host, by_file_system = "instance", "instance, filesystem"
-    idle = rate(m.SYSTEM_CPU_SECONDS_TOTAL, by=by_host, mode="idle")
+    idle = rate(m.SYSTEM_CPU_SECONDS_TOTAL, by=by_host, mode="idle"), rate(m.SYSTEM_CPU_SECONDS_TOTAL, by=by_host)
     memory = total(m.SYSTEM_MEMORY_AVAILABLE_BYTES, by_host), total(m.SYSTEM_MEMORY_SIZE_BYTES, by_host)
     space = (
         total(m.SYSTEM_FILESYSTEM_AVAILABLE_BYTES, by_file_system),
@@ -205,7 +217,7 @@ def _host() -> Row:
     busy = Panel(
         "Host CPU",
         "Share of the time in which the host's CPUs were not idle.",
-        [Query(f"1 - {idle} / {total(m.SYSTEM_CPUS, by_host)}", "{{instance}}")],
+        [Query(f"1 - {' / '.join(idle)}", "{{instance}}")],
         width=6,
         unit="percentunit",
         draw=course,
@@ -224,7 +236,7 @@ def _host() -> Row:
         "Disk space left",
         "Share that is left in the file systems of / (root) and of general.data_dir (data). Without any, alerts "
         "can't be stored.",
-        [Query(" / ".join(space), "{{instance}} {{filesystem}}")],
+        [Query(ratio_if_any(*space), "{{instance}} {{filesystem}}")],
         width=6,
         unit="percentunit",
         draw=course,

@@ -42,7 +42,7 @@ def increase(name: str, window: str = "5m", by: str = "", **labels: str) -> str:
 
 
 def lately(name: str, by: str = "", **labels: str) -> str:
-    """What a counter gained since about the last point of a graph; otherwise as `total`."""
+    """What a counter gained since about the last point of a graph (see `panels.incidents`); otherwise as `total`."""
     return increase(name, "$__rate_interval", by, **labels)
 
 
@@ -63,8 +63,15 @@ def ratio_if_any(part: str, whole: str) -> str:
 
 
 def age(name: str) -> str:
-    """Seconds since the oldest time that a gauge holds; nothing where it holds 0."""
+    """Seconds since the oldest time that a gauge holds on any host; hosts where it holds 0 are left out."""
     return f"time() - min({_series(_spec(name, 'gauge', ''), {})} > 0)"
+
+
+def missing() -> str:
+    """How many of the chosen hosts were heard from within a day and are not any more."""
+    build = _series(spec_of(DAEMON_BUILD_INFO), {})
+    known = f"count(count by (instance) (last_over_time({build}[1d])))"
+    return f"{known} - count(count by (instance) ({build}))"
 
 
 def count(name: str, by: str = "") -> str:
@@ -79,10 +86,12 @@ def of_process(name: str, window: str = "") -> str:
     return f"{f'rate({found}[{window}])' if window else found} and on (job, instance) {build}"
 
 
-def event(what: str, name: str, **labels: str) -> str:
-    """When a counter rose on which host, for annotations: Grafana takes their title from the label ``alertname``."""
-    rose = lately(name, "instance", **labels)
-    return f'label_replace({rose} > 0, "alertname", "{what}", "", "")'
+def event(name: str, **labels: str) -> str:
+    """When a counter rose on which host, for annotations.
+
+    Grafana asks for these at steps of a minute or more; whatever happened since the last one is found.
+    """
+    return f"max_over_time(({increase(name, '2m', 'instance', **labels)})[$__interval:1m]) > 0"
 
 
 def values_of(name: str, label: str) -> str:

@@ -58,7 +58,7 @@ def _vulnerabilities() -> Row:
     )
     critical = Panel(
         "Critical CVEs",
-        "Open findings of critical severity.",
+        "Open findings of critical severity; 0 also while nothing was scanned.",
         total(m.SBOM_SCANNER_CVES_FOUND, severity="critical"),
         width=4,
         unit="short",
@@ -67,7 +67,7 @@ def _vulnerabilities() -> Row:
     )
     high = Panel(
         "High CVEs",
-        "Open findings of high severity.",
+        "Open findings of high severity; 0 also while nothing was scanned.",
         total(m.SBOM_SCANNER_CVES_FOUND, severity="high"),
         width=4,
         unit="short",
@@ -76,7 +76,7 @@ def _vulnerabilities() -> Row:
     )
     duration = Panel(
         "Scan duration p95",
-        "95 % of the scans of the last day took no longer than this.",
+        "95 % of the scans of the last day took no longer than this (at most: 300 s).",
         [Query(quantile(0.95, m.SBOM_SCANNER_SCAN_DURATION_SECONDS, DAY), "p95")],
         width=4,
         unit="s",
@@ -155,8 +155,8 @@ def _packets() -> Row:
     )
     database = Panel(
         "Vulnerability database age",
-        "Time since the database was built; of several hosts, the oldest. Orange after a week, red after a month. "
-        "Newer vulnerabilities than this are not found.",
+        "Time since the database was built; of the hosts that have one, the oldest. Orange after a week, red after a "
+        "month. Newer vulnerabilities than this are not found.",
         age(m.SBOM_SCANNER_VULNDB_LAST_UPDATE),
         width=4,
         unit="s",

@@ -49,6 +49,7 @@ class Panel:
         meanings: texts and colours of values.
         custom: how a graph is drawn, by Grafana's names.
         options: the same for the other kinds.
+        interval: least seconds between two points.
     """
 
     number: int
@@ -68,6 +69,7 @@ class Panel:
     targets: Sequence[Target]
     custom: Mapping[str, Any]
     options: Mapping[str, Any]
+    interval: int
 
 
 @attrs.frozen
@@ -136,6 +138,7 @@ def _panel(made: Any) -> Panel:
         targets=[Target(one["expr"], one.get("legendFormat", ""), bool(one.get("instant"))) for one in made["targets"]],
         custom=defaults.get("custom", {}),
         options=made.get("options", {}),
+        interval=_seconds(made.get("interval") or "0s"),
     )
 
 
@@ -159,3 +162,8 @@ def _of_absence(mapping: Any) -> str:
     if mapping["type"] == "special" and mapping["options"]["match"] == "null":
         return str(mapping["options"]["result"]["color"])
     return ""
+
+
+def _seconds(text: str) -> int:
+    """A time such as ``15s`` or ``1m``."""
+    return int(text[:-1]) * {"s": 1, "m": 60}[text[-1]]

@@ -54,8 +54,7 @@ def happenings(board: Board, server: Prometheus, span: Span) -> list[Happening]:
     Raises:
         PictureError: a query is refused, or there is no talking to the server.
     """
-    step = max(span.step, MARK_STEP)
-    coarse = Span(span.start - span.start % step, span.end, step)
+    coarse = _coarse(span, MARK_STEP)
     found = []
     for mark in board.marks:
         try:
@@ -79,10 +78,32 @@ def _answer(panel: Panel, server: Prometheus, span: Span) -> Answer:
 
 
 def _ask(panel: Panel, target: Target, server: Prometheus, span: Span) -> list[Series]:
-    def ask(expr: str) -> list[Series]:
-        return server.values(expr, span.end) if target.instant else server.courses(expr, span)
+    coarse = _coarse(span, panel.interval)
 
-    return _guarded(f"panel {panel.title!r}", target.expr, ask, span)
+    def ask(expr: str) -> list[Series]:
+        return server.values(expr, span.end) if target.instant else _fitted(server.courses(expr, coarse), coarse, span)
+
+    return _guarded(f"panel {panel.title!r}", target.expr, ask, coarse)
+
+
+def _coarse(span: Span, least: int) -> Span:
+    """The same time at steps of at least so many seconds, which begin where Grafana has them begin."""
+    return span if least <= span.step else Span(span.start - span.start % least, span.end, least)
+
+
+def _fitted(found: list[Series], coarse: Span, span: Span) -> list[Series]:
+    """Series with each value at the first of the span's times that is not before its own."""
+    if coarse is span:
+        return found
+    fitted = []
+    for series in found:
+        values: list[float | None] = [None] * len(span.times)
+        for time, value in zip(coarse.times, series.values, strict=True):
+            place = -(-(time - span.start) // span.step)
+            if 0 <= place < len(values):
+                values[place] = value
+        fitted.append(Series(series.labels, values))
+    return fitted
 
 
 def _guarded(place: str, expr: str, ask: Callable[[str], list[Series]], span: Span) -> list[Series]:

@@ -143,7 +143,7 @@ def test_warnings_stand_in_the_order_of_the_file() -> None:
             "[[porch.pieces]]\n[[porch.pieces]]\nsize = 0",
             "f:4: porch.pieces[1].size: found 0 (expected a value from 1 to 9)",
         ),
-        ("store = 5", "f:2: porch.store: found 5 (expected a table)"),
+        ("store = 5", "f:2: porch.store: found a value of another type (expected a table)"),
         ("[porch.store]\ndais = 5", 'f:3: porch.store.dais: unknown key (did you mean "days"?)'),
         ("[porch.store]\nx = 5", "f:3: porch.store.x: unknown key (known here: url, days)"),
         ("lmit = 5", 'f:2: porch.lmit: unknown key (did you mean "limit"?)'),

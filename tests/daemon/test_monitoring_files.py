@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -44,12 +47,40 @@ def test_everything_that_a_user_needs_is_written(tmp_path):
 
 
 def test_all_that_git_knows_of_the_folder_is_exported_but_what_only_the_repository_needs(tmp_path):
-    export(tmp_path)
+    assert export(tmp_path).exit_code == 0
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     known = subprocess.run(listed, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split()
     kept = {name for name in known if not name.startswith(("generator/", "pictures/")) and name != "README.md"}
-    assert set(contents(tmp_path)) - {"VERSION"} == kept
-    assert not list(tmp_path.rglob("*.py"))
+    assert set(contents(tmp_path)) - {"VERSION"} == kept == set(monitoring_files.SHIPPED)
+
+
+def test_what_a_user_put_beside_the_files_goes_nowhere(tmp_path, monkeypatch):
+    checkout = tmp_path / "monitoring"
+    shutil.copytree(REPOSITORY, checkout)
+    private = (".env", "prometheus/ironpost-token", "prometheus/targets/mine.yml", "docker-compose.yml~")
+    for name in private:
+        (checkout / name).write_text("hunter2")
+    monkeypatch.setattr(commands, "source", lambda: checkout)
+    assert export(tmp_path / "out").exit_code == 0
+    assert not set(contents(tmp_path / "out")) & set(private)
+
+
+def test_git_leaves_alone_what_a_user_puts_beside_the_files():
+    private = (".env", "docker-compose.override.yml", "prometheus/ironpost-token", "prometheus/targets/mine.yml")
+    done = subprocess.run(["git", "check-ignore", *private], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.stdout.split() == list(private)
+    shipped = subprocess.run(["git", "check-ignore", *monitoring_files.SHIPPED], cwd=REPOSITORY, capture_output=True)
+    assert shipped.stdout == b""
+
+
+def test_a_wheel_holds_the_files(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT / "ironpost-daemon", capture_output=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    prefix = "ironpost_daemon/monitoring/"
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name.removeprefix(prefix): archive.read(name) for name in archive.namelist() if name.startswith(prefix)}
+    assert held == {name: (REPOSITORY / name).read_bytes() for name in monitoring_files.SHIPPED}
 
 
 def test_an_exported_image_is_built_from_the_folder_itself(tmp_path):
@@ -82,6 +113,23 @@ def test_a_changed_file_is_named_and_kept_unless_forced(tmp_path):
     assert not (tmp_path / "Dockerfile").exists()
     assert export(tmp_path, "--force").exit_code == 0
     assert (tmp_path / "docker-compose.yml").read_bytes() == shipped
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+@pytest.mark.parametrize(
+    ("there", "named"),
+    [
+        ("prometheus", "prometheus/prometheus.yml"),
+        ("grafana/dashboards/ironpost-plugins.json/x", "plugins.json"),
+    ],
+)
+def test_what_is_no_file_is_in_the_way_before_anything_is_written(tmp_path, force, there, named):
+    (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / there).write_text("mine")
+    done = export(tmp_path, *force)
+    assert done.exit_code == 1
+    assert named in done.output
+    assert contents(tmp_path) == {there: b"mine"}
 
 
 def test_a_place_that_can_not_be_written_to(tmp_path):

@@ -195,3 +195,9 @@ def test_keys_of_today_bring_no_warning(text: str) -> None:
 def test_a_wrong_value_is_one_error_at_the_key_that_was_written(text: str, problem: str) -> None:
     (found,) = read(text).problems
     assert problem in str(found)
+
+
+def test_a_secret_in_the_place_of_its_table_is_not_shown() -> None:
+    (found,) = read('storage = "postgres://u:S3cr3t@h/db"\n').problems
+    assert "S3cr3t" not in str(found)
+    assert "expected a table" in str(found)

@@ -194,7 +194,8 @@ def test_counters_stand_under_a_rate_and_quantiles_are_summed_by_bound(asked):
         counts = name.endswith(("_total", "_bucket", "_count", "_sum"))
         before = asked.expr[: selector.start()]
         assert counts == before.endswith(("rate(", "increase(")), name
-        assert counts == asked.expr[selector.end() :].startswith("["), name
+        ranged = asked.expr[selector.end() :].startswith("[")
+        assert ranged == (counts or before.endswith("last_over_time(")), name
         assert name.endswith("_bucket") == before.endswith("sum by (le) (rate("), name
     assert ("histogram_quantile" in asked.expr) == ("_bucket" in asked.expr)
 

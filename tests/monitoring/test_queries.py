@@ -42,7 +42,7 @@ def test_a_quantile_is_made_of_buckets_summed_by_their_bound_and_is_nothing_whil
         lambda: queries.total(m.SBOM_SCANNER_CVES_FOUND, by="severity, pod"),
         lambda: queries.total(m.SBOM_SCANNER_CVES_FOUND, severity="catastrophic"),
         lambda: queries.total(m.SBOM_SCANNER_CVES_FOUND, protocol="tcp"),
-        lambda: queries.event("x", m.DAEMON_CONFIG_RELOADS_TOTAL, result="perhaps"),
+        lambda: queries.event(m.DAEMON_CONFIG_RELOADS_TOTAL, result="perhaps"),
     ],
 )
 def test_what_the_catalogue_does_not_have_is_an_error(wrong):

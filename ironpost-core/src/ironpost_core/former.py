@@ -79,7 +79,7 @@ class FormerKeys:
 
     def gone_table(self, key: str, why: Mapping[str, str]) -> None:
         """Drop a table that does nothing any more, with a reason for each key in it; others are unknown keys."""
-        table = self.take(key, dict[str, object])
+        table = self.take(key, dict[str, object], hidden=True)  # a text in its place may be a secret of the table's
         for inner in () if table is FAILED else table:
             at = (self.section.name, key, inner)
             if inner in why:
@@ -87,13 +87,14 @@ class FormerKeys:
             else:
                 self.problems.unknown_key(at, tuple(why))
 
-    def take(self, key: str, kind: Any = object, *, instead: str = "") -> Any:
+    def take(self, key: str, kind: Any = object, *, instead: str = "", hidden: bool = False) -> Any:
         """Remove a key and return its value; FAILED when it isn't there or, which is noted, can't be used.
 
         Args:
             key: the former key.
             kind: the type that it had; only `object` goes without a check.
             instead: the key of today, which must not be set as well.
+            hidden: show no value in a problem.
         """
         if key not in self.table:
             return FAILED
@@ -101,7 +102,7 @@ class FormerKeys:
         if instead and instead in self.table:
             self.problems.add(at, f"is a former name of {instead}, which is set too", f"set only {instead}")
             return FAILED
-        hidden = bool(instead) and not self._may_be_shown(instead)
+        hidden = hidden or (bool(instead) and not self._may_be_shown(instead))
         return structure(kind, value, at, self.problems, hidden=hidden)
 
     def came_from(self, at: KeyPath, key: str) -> None:

@@ -171,7 +171,7 @@ class Host:
         entry = self.sys / "block" / name.replace("/", "!")
         try:
             target = entry.readlink()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         return "nvme-subsystem" not in target.parts and (entry / "device").exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -43,20 +44,24 @@ def export(folder: Path, force: bool) -> None:
 
     try:
         files = exported(source(), version())
-        kept = [] if force else [name for name, data in files.items() if _differs(folder / name, data)]
+        kept = [name for name, data in files.items() if _is_in_the_way(folder / name, data, force=force)]
         if kept:
-            what = "\n  ".join([f"{folder} holds other versions of these files; nothing was written:", *kept])
-            click.echo(f"{what}\n(--force replaces them, or name another folder)", err=True)
+            what = f"{folder} holds other versions of these, or something else; nothing was written:"
+            click.echo("\n  ".join([what, *kept]) + "\n(--force replaces files, or name another folder)", err=True)
             sys.exit(NO)
         for name, data in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomic(folder / name, data, 0o644)
     except OSError as error:
-        place = error.filename or folder
-        click.echo(f"{place} can't be written: {error.strerror or error}; name another folder", err=True)
+        click.echo(f"{error.filename or folder}: {error.strerror or error}; name another folder", err=True)
         sys.exit(NO)
-    click.echo(f"wrote {len(files)} files to {folder}\n{_NEXT.format(folder=folder)}")
+    click.echo(f"wrote {len(files)} files to {folder}\n{_NEXT.format(folder=shlex.quote(str(folder)))}")
 
 
-def _differs(path: Path, data: bytes) -> bool:
-    return path.exists() and (not path.is_file() or path.read_bytes() != data)
+def _is_in_the_way(path: Path, data: bytes, *, force: bool) -> bool:
+    """Whether something is there that may not be replaced: another file, unless forced; anything but a file, always."""
+    if any(parent.exists() and not parent.is_dir() for parent in path.parents):
+        return True
+    if not path.is_file():
+        return path.exists()
+    return not force and path.read_bytes() != data
