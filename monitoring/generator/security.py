@@ -173,7 +173,7 @@ def _more() -> Row:
         "Packets seen",
         "All packets that pass the XDP program.",
         [Query(rate(m.EBPF_PACKETS_TOTAL), "packets")],
-        width=5,
+        width=4,
         unit="pps",
         draw=course,
     )
@@ -181,7 +181,7 @@ def _more() -> Row:
         "Bytes seen",
         "All bytes that pass the XDP program.",
         [Query(rate(m.EBPF_BYTES_TOTAL), "bytes")],
-        width=5,
+        width=4,
         unit="Bps",
         draw=course,
     )
@@ -199,16 +199,23 @@ def _more() -> Row:
     )
     guard = Panel(
         "Guard at work",
-        "Alerts that the guard looked at, isolation actions that failed, and policies in force.",
+        "Alerts that the guard looked at, and isolation actions that failed.",
         [
             Query(lately(m.CONTAINER_GUARD_ALERTS_PROCESSED_TOTAL), "looked at"),
             Query(lately(m.CONTAINER_GUARD_ISOLATION_FAILURES_TOTAL), "failed"),
-            Query(total(m.CONTAINER_GUARD_POLICIES_LOADED), "policies"),
         ],
         width=5,
         unit="short",
-        draw=course,
+        draw=incidents,
         colours={"failed": "red"},
+    )
+    policies = Panel(
+        "Policies",
+        "Policies in force, on all chosen hosts together.",
+        total(m.CONTAINER_GUARD_POLICIES_LOADED),
+        width=2,
+        unit="short",
+        draw=number,
     )
     packages = Panel(
         "Packages scanned",
@@ -218,4 +225,4 @@ def _more() -> Row:
         unit="short",
         draw=bars,
     )
-    return Row(8, [packets, volume, per_packet, guard, packages])
+    return Row(8, [packets, volume, per_packet, guard, policies, packages])

@@ -57,6 +57,7 @@ WAITING = {
     "ironpost-security: Isolation success rate",
     "ironpost-security: Isolation actions by type",
     "ironpost-security: Guard at work",
+    "ironpost-security: Policies",
     "every board: Isolations",
     "every board: Failed isolations",
     # sbom
