@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from boards import BOARDS, NAMES, of_panels
@@ -161,7 +163,7 @@ UNITS = (
 )
 
 
-@pytest.mark.parametrize("asked", of_panels(), ids=lambda asked: f"{asked.place} {asked.legend}")
+@pytest.mark.parametrize("asked", list(of_panels()), ids=lambda asked: f"{asked.place} {asked.legend}")
 def test_a_panels_unit_is_that_of_its_queries(asked):
     unit = next(unit for speaks_of, unit in UNITS if re.search(speaks_of, asked.expr))
     assert asked.panel["fieldConfig"]["defaults"]["unit"] == unit
