@@ -9,7 +9,8 @@ SOURCES := $(PACKAGES:%=%/src) ironpost-daemon/hatch_build.py monitoring/generat
 STAMP := $(VENV)/.installed
 # Programs that the tests need, and the Debian packages that bring them.
 PEERS := prometheus=prometheus promtool=prometheus sshd=openssh-server ssh=openssh-client rsyslogd=rsyslog \
-         openssl=openssl git=git
+         openssl=openssl git=git dockerd=docker.io docker-compose=docker-compose debootstrap=debootstrap \
+         busybox=busybox-static ip=iproute2 chromium=chromium npm=npm
 PYTEST_ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
@@ -82,6 +83,9 @@ pictures: setup ## draw the dashboards into docs/pictures, after a quarter of an
 
 lock: setup ## pin the newest versions that fit
 	@. .ci/uv-env && "$$UV" lock --upgrade --quiet && "$$UV" export --quiet --all-packages --no-emit-workspace --no-header > requirements.lock
+	@. .ci/uv-env && "$$UV" export --quiet --all-packages --no-dev --no-emit-workspace --no-header > monitoring/requirements.lock
+	@. .ci/uv-env && echo hatchling | "$$UV" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --constraint requirements.lock - > monitoring/requirements-build.lock
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-lowest .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -14,9 +14,11 @@ from ironpost_daemon.monitoring_files import exported, source
 
 _NEXT = """
 dashboards for a Grafana of yours: import {folder}/grafana/dashboards/*.json
-Prometheus and Grafana in containers, beside a daemon on this host: see docs/containers.md
+Prometheus and Grafana in containers, beside a daemon that listens on Docker's bridge (metrics.listen_addr):
+  docker compose -f docker-compose.yml -f docker-compose.host.yml --profile monitoring up --detach prometheus grafana
 everything in containers:
-  cd {folder} && cp .env.example .env && docker compose --profile monitoring up --detach"""
+  cd {folder} && cp .env.example .env    # and set GRAFANA_ADMIN_PASSWORD in it
+  docker compose --profile monitoring up --detach"""
 
 
 @click.group()
