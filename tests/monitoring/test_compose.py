@@ -294,7 +294,7 @@ def test_prometheus_scrapes_ironpost_further_hosts_and_itself() -> None:
     assert config["scrape_configs"] == [
         {
             "job_name": "ironpost",
-        "scrape_interval": "15s",
+            "scrape_interval": "15s",
             "metrics_path": "/metrics",
             "static_configs": [{"targets": ["ironpost:9100"], "labels": {"instance": "ironpost-daemon"}}],
             "file_sd_configs": [{"files": ["/etc/prometheus/targets/*.yml", "/etc/prometheus/targets/*.json"]}],
