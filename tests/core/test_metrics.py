@@ -98,6 +98,7 @@ def test_the_label_constants_and_buckets():
         "LABEL_RESULT": "result",
         "LABEL_MODE": "mode",
         "LABEL_FILESYSTEM": "filesystem",
+        "LABEL_REASON": "reason",
     }
     assert metrics.PROCESSING_DURATION_BUCKETS == BATCH
     assert metrics.SCAN_DURATION_BUCKETS == SCAN
@@ -112,6 +113,8 @@ def test_further_metrics_that_the_design_expects():
         "daemon_alerts_dropped_total": ("module",),
         "daemon_config_reloads_total": ("result",),
         "log_pipeline_socket_drops_total": (),
+        "log_pipeline_refused_senders_total": ("reason",),
+        "log_pipeline_framing_errors_total": (),
     }
     assert {name: further.get(name) for name in expected} == expected
 

@@ -85,3 +85,47 @@ def test_a_pack_that_does_not_exist_is_refused() -> None:
     (problem,) = problems({"packs": ["sshdd"]})
     assert 'expected "sshd" or "sudo"' in problem
     assert 'did you mean "sshd"?' in problem
+
+
+TLS = {"type": "syslog", "protocol": "tls", "tls_cert": "/a.crt", "tls_key": "/a.key"}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"protocol": "quic"}, 'protocol: found "quic"'),
+        ({"protocol": "tls"}, 'protocol: "tls" needs the listener\'s certificate and its key'),
+        ({"protocol": "tls", "tls_key": "/a.key"}, "tls_key: tls_key and tls_cert are only of use together"),
+        ({"protocol": "tcp", "tls_ca": "/a.crt"}, 'tls_ca: only of use with protocol = "tls", not "tcp"'),
+        ({"max_connections": 5}, 'max_connections: only of use with protocol = "tcp" or "tls", not "udp"'),
+        ({"idle_timeout": "5m"}, 'idle_timeout: only of use with protocol = "tcp" or "tls", not "udp"'),
+        ({"protocol": "tcp", "max_connections": 0}, "max_connections: found 0"),
+        ({"protocol": "tcp", "idle_timeout": "0s"}, "idle_timeout: found 0s"),
+    ],
+)
+def test_keys_that_do_not_fit_the_protocol_are_named(source: dict[str, object], expected: str) -> None:
+    found = problems({"sources": [{"type": "syslog", **source}]})
+    assert any(problem.startswith(f"log_pipeline.sources[0].{expected}") for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("source", "worth"),
+    [
+        ({"type": "syslog"}, "claimed"),
+        ({"type": "syslog", "protocol": "tcp"}, "claimed"),
+        (TLS, "claimed"),
+        ({**TLS, "tls_ca": "/ca.crt"}, "network"),
+        ({**TLS, "tls_ca": "/ca.crt", "trust": "claimed"}, "claimed"),
+        ({"type": "syslog", "trust": "network"}, "network"),
+    ],
+)
+def test_only_a_proven_sender_is_more_than_claimed_unless_one_says_so(source: dict[str, object], worth: str) -> None:
+    report = Report()
+    config = structure(section().type, {"sources": [source]}, ("log_pipeline",), report)
+    assert not report.problems
+    assert config.sources[0].worth == worth
+
+
+def test_limits_of_connections_have_defaults() -> None:
+    source = SyslogSource(protocol="tcp")
+    assert (source.connections, source.patience) == (256, 3600)

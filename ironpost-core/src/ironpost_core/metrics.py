@@ -60,6 +60,8 @@ DAEMON_SINK_FAILURES_TOTAL = "daemon_sink_failures_total"
 DAEMON_HISTORY_FAILURES_TOTAL = "daemon_history_failures_total"
 DAEMON_CONFIG_RELOADS_TOTAL = "daemon_config_reloads_total"
 LOG_PIPELINE_SOCKET_DROPS_TOTAL = "log_pipeline_socket_drops_total"
+LOG_PIPELINE_REFUSED_SENDERS_TOTAL = "log_pipeline_refused_senders_total"
+LOG_PIPELINE_FRAMING_ERRORS_TOTAL = "log_pipeline_framing_errors_total"
 LOG_PIPELINE_RULES_LOADED = "log_pipeline_rules_loaded"
 LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL = "log_pipeline_threshold_evictions_total"
 SYSTEM_CPU_SECONDS_TOTAL = "system_cpu_seconds_total"
@@ -82,6 +84,7 @@ LABEL_ECOSYSTEM = "ecosystem"
 LABEL_RESULT = "result"
 LABEL_MODE = "mode"
 LABEL_FILESYSTEM = "filesystem"
+LABEL_REASON = "reason"
 
 PROTOCOLS = ("tcp", "udp", "icmp", "other")
 SEVERITIES = ("info", "low", "medium", "high", "critical")
@@ -91,6 +94,7 @@ ECOSYSTEMS = ("alpine", "cargo", "debian", "go", "npm", "pypi", "rubygems", "oth
 RESULTS = ("success", "failure")
 CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 FILESYSTEMS = ("root", "data")
+REFUSALS = ("address", "connections", "tls")
 
 PROCESSING_DURATION_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0)
 SCAN_DURATION_BUCKETS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -228,6 +232,15 @@ _CATALOGUE: Mapping[str, tuple[MetricSpec, ...]] = MappingProxyType(
             _gauge(LOG_PIPELINE_BUFFER_SIZE, "Log lines waiting or in the batch being worked on"),
             _counter(LOG_PIPELINE_LOGS_DROPPED_TOTAL, "Log lines dropped because the buffer was full"),
             _counter(LOG_PIPELINE_SOCKET_DROPS_TOTAL, "Datagrams that the kernel dropped before the syslog listener"),
+            _counter(
+                LOG_PIPELINE_REFUSED_SENDERS_TOTAL,
+                "Syslog datagrams and connections refused: sender not allowed, too many connections, or TLS failed",
+                reason=REFUSALS,
+            ),
+            _counter(
+                LOG_PIPELINE_FRAMING_ERRORS_TOTAL,
+                "Syslog connections whose messages could not be told apart or broke off",
+            ),
             _gauge(LOG_PIPELINE_RULES_LOADED, "Rules in force"),
             _counter(LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL, "Threshold windows forgotten, the table being full"),
         ),
@@ -311,6 +324,8 @@ _EXTRA = frozenset(
         DAEMON_HISTORY_FAILURES_TOTAL,
         DAEMON_CONFIG_RELOADS_TOTAL,
         LOG_PIPELINE_SOCKET_DROPS_TOTAL,
+        LOG_PIPELINE_REFUSED_SENDERS_TOTAL,
+        LOG_PIPELINE_FRAMING_ERRORS_TOTAL,
         LOG_PIPELINE_RULES_LOADED,
         LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL,
         *(spec.name for spec in _CATALOGUE["system"]),

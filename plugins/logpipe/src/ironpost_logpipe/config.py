@@ -10,7 +10,18 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from ironpost_core.config import Section
-from ironpost_core.settings import Duration, Size, between, each, non_empty, one_of, setting, when_enabled
+from ironpost_core.settings import (
+    Duration,
+    Size,
+    Validator,
+    between,
+    each,
+    non_empty,
+    one_of,
+    setting,
+    together_with,
+    when_enabled,
+)
 from ironpost_logpipe.buffer import DropPolicy
 from ironpost_logpipe.rules import Override
 from ironpost_logpipe.tail import Start
@@ -25,6 +36,8 @@ Format: TypeAlias = Literal["auto", "syslog", "plain"]
 TrustName: TypeAlias = Literal["claimed", "network", "local"]
 Network: TypeAlias = IPv4Network | IPv6Network
 _FORMAT = "How lines are read. `syslog` counts lines that are not syslog as parse errors; `auto` takes them as text."
+_CONNECTIONS = 256
+_IDLE_TIMEOUT = Duration.parse("1h")
 _NAME = "What it is called in messages; made of its paths or address when empty."
 
 
@@ -67,6 +80,22 @@ def _listenable(_instance: object, _attribute: attrs.Attribute[Any], value: str)
     address_of(value)
 
 
+def _only_with(*protocols: str) -> Validator:
+    """The key is of use with these protocols of a syslog source."""
+
+    def check(instance: Any, _attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value is not None and instance.protocol not in protocols:
+            allowed = " or ".join(f'"{name}"' for name in protocols)
+            raise ValueError(f'only of use with protocol = {allowed}, not "{instance.protocol}"')
+
+    return check
+
+
+def _certified(instance: Any, _attribute: attrs.Attribute[Any], value: str) -> None:
+    if value == "tls" and instance.tls_cert is None and instance.tls_key is None:
+        raise ValueError('"tls" needs the listener\'s certificate and its key: set tls_cert and tls_key')
+
+
 @attrs.frozen(kw_only=True)
 class FileSource:
     """Log files that are followed."""
@@ -107,16 +136,65 @@ class SyslogSource:
     listen: str = setting(
         default="127.0.0.1:5514", help="Address and port to listen on; other hosts need more.", check=_listenable
     )
-    protocol: Literal["udp"] = setting(default="udp", help="The transport.")
+    protocol: Literal["udp", "tcp", "tls"] = setting(
+        default="udp",
+        help="The transport. How a stream's messages are framed (counted or by lines) is found out.",
+        check=_certified,
+    )
     format: Format = setting(default="auto", help=_FORMAT)
     allow_from: tuple[Network, ...] = setting(
         default=(),
         help="Networks that may send; others are refused and counted. Empty: everybody.",
         example=(IPv4Network("10.0.0.0/8"),),
     )
-    trust: TrustName = setting(
-        default="claimed", help="What its lines are worth; the sender of a datagram can be forged, so think twice."
+    trust: TrustName | None = setting(
+        default=None,
+        help="What its lines are worth: `claimed`, or `network` when `tls_ca` proves who sends, unless set.",
     )
+    tls_cert: Path | None = setting(
+        default=None,
+        help="The listener's certificate chain in a PEM file, its own certificate first.",
+        check=[_only_with("tls"), together_with("tls_key")],
+        example=Path("/etc/ironpost/syslog.crt"),
+    )
+    tls_key: Path | None = setting(
+        default=None,
+        help="The certificate's private key in a PEM file, unencrypted.",
+        check=[_only_with("tls"), together_with("tls_cert")],
+        example=Path("/etc/ironpost/syslog.key"),
+    )
+    tls_ca: Path | None = setting(
+        default=None,
+        help="When set, senders must show a certificate that one of this PEM file's authorities signed.",
+        check=_only_with("tls"),
+        example=Path("/etc/ironpost/senders-ca.crt"),
+    )
+    max_connections: int | None = setting(
+        default=None,
+        help=f"Connections at the same time, {_CONNECTIONS} unless set; further ones are refused and counted.",
+        unit="connections",
+        check=[_only_with("tcp", "tls"), between(1, 10_000)],
+    )
+    idle_timeout: Duration | None = setting(
+        default=None,
+        help=f"How long a connection may be silent before it is closed, {_IDLE_TIMEOUT} unless set.",
+        check=[_only_with("tcp", "tls"), between(1, 7 * 86_400)],
+    )
+
+    @property
+    def worth(self) -> TrustName:
+        """The trust that is meant."""
+        return self.trust or ("network" if self.tls_ca is not None else "claimed")
+
+    @property
+    def connections(self) -> int:
+        """How many connections there may be."""
+        return self.max_connections or _CONNECTIONS
+
+    @property
+    def patience(self) -> float:
+        """How many seconds a connection may be silent."""
+        return self.idle_timeout or _IDLE_TIMEOUT
 
 
 @attrs.frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""From a stream's bytes to syslog messages (RFC 6587): octet counting and newline framing, told apart by the first bytes.
+"""From a stream's bytes to syslog messages (RFC 6587): octet counting and lines, told apart by the first bytes.
 
 Pure: no sockets, no clock. Wherever the bytes are split, the messages are the same; no bytes raise or loop.
 """

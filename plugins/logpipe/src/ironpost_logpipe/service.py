@@ -14,6 +14,7 @@ from ironpost_logpipe.buffer import Buffer
 from ironpost_logpipe.config import FileSource, LogPipelineConfig, StdinSource, SyslogSource, sources_of
 from ironpost_logpipe.files import FileReader
 from ironpost_logpipe.judge import Judge
+from ironpost_logpipe.listening import Listener
 from ironpost_logpipe.matcher import Matcher
 from ironpost_logpipe.patterns import PatternError
 from ironpost_logpipe.pipeline import Pipeline
@@ -21,11 +22,12 @@ from ironpost_logpipe.reading import reading
 from ironpost_logpipe.rulefiles import Loaded, load_rules
 from ironpost_logpipe.rules import Rule
 from ironpost_logpipe.stdin import StdinReader
+from ironpost_logpipe.tcp import TcpListener
 from ironpost_logpipe.thresholds import Windows
 from ironpost_logpipe.times import TimeReader
 from ironpost_logpipe.udp import UdpListener
 
-Reader: TypeAlias = FileReader | StdinReader | UdpListener
+Reader: TypeAlias = FileReader | StdinReader | Listener
 _STOP_TIME = 2.0
 _NAMED_PROBLEMS = 3
 
@@ -81,7 +83,8 @@ class Service:
             return FileReader(source, buffer=buffer, clock=clock, stopping=stopping, stored=stored)
         if isinstance(source, StdinSource):
             return StdinReader(source, buffer=buffer, clock=clock, stopping=stopping)
-        return UdpListener(source, buffer=buffer, clock=clock, stopping=stopping, log=self._log)
+        listener = UdpListener if source.protocol == "udp" else TcpListener
+        return listener(source, buffer=buffer, clock=clock, stopping=stopping, log=self._log)
 
     def _compiled(self, loaded: Loaded) -> Matcher:
         try:
@@ -116,6 +119,9 @@ class Service:
         self._set_batches(config)
         self._pipeline.exchange(matcher, same, config.threshold_keys)
         self._loaded, self._matcher = loaded, matcher
+        for reader in self._readers:
+            if isinstance(reader, TcpListener):
+                reader.renew()
         return len(matcher.rules)
 
     def stop(self) -> None:
@@ -125,12 +131,11 @@ class Service:
 
     def reading(self) -> Reading:
         """For the metrics."""
-        drops = sum(reader.socket_drops for reader in self._readers if isinstance(reader, UdpListener))
         return reading(
             self._buffer.tally(),
             rules=len(self._matcher.rules),
             evictions=self._windows.evictions,
-            socket_drops=drops,
+            listeners=[reader for reader in self._readers if isinstance(reader, Listener)],
         )
 
     def health(self) -> Health:
