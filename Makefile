@@ -10,7 +10,10 @@ STAMP := $(VENV)/.installed
 # Programs that the tests need, and the Debian packages that bring them.
 PEERS := prometheus=prometheus promtool=prometheus sshd=openssh-server ssh=openssh-client rsyslogd=rsyslog \
          openssl=openssl git=git dockerd=docker.io docker-compose=docker-compose debootstrap=debootstrap \
-         busybox=busybox-static ip=iproute2 chromium=chromium npm=npm
+         busybox=busybox-static ip=iproute2 chromium=chromium npm=npm \
+         /usr/lib/*/rsyslog/lmnsd_gtls.so=rsyslog-gnutls
+# Those that Debian installs only in place of another one are unpacked beside it, with their libraries.
+UNPACKED := syslog-ng-core libglib2.0-0 libivykis0 libjson-c5 libnet1 libpcre3 libwrap0
 PYTEST_ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
@@ -52,6 +55,7 @@ unit: setup ## the tests alone; PYTEST_ARGS="tests/core -k alerts" for some of t
 
 apt: ## install the real programs that the tests run against (as root; named otherwise)
 	@.ci/apt $(PEERS)
+	@.ci/unpack .peers $(UNPACKED)
 
 bench: setup ## all benchmarks; each prints its ratio to a peer or limit of the same run
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(RUN)python $$bench || exit 1; done
@@ -88,4 +92,4 @@ lock: setup ## pin the newest versions that fit
 		--no-header --no-annotate --constraint requirements.lock - > monitoring/requirements-build.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-lowest .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) .venv-lowest .uv .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

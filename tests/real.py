@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
+_UNPACKED = Path(__file__).parents[1] / ".peers"
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
@@ -29,6 +30,15 @@ def program(name: str) -> str:
         missing(f"{name} is not installed")
     assert found is not None
     return found
+
+
+def unpacked(name: str) -> tuple[str, dict[str, str]]:
+    """A program that `make apt` unpacked without installing it, and the environment to run it in."""
+    found = next(_UNPACKED.glob(f"usr/*bin/{name}"), None)
+    if found is None:
+        missing(f"{name} is not unpacked in {_UNPACKED.name}")
+    folders = {str(path.parent) for path in _UNPACKED.rglob("*.so*")}
+    return str(found), {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(sorted(folders))}
 
 
 def need_root() -> None:
