@@ -99,20 +99,24 @@ class Deframer:
             at = self._continue(data, found)
         else:
             data = self._with_rest(data)
-        while at < len(data):
-            if data[at] == _LF:  # behind a message, by senders that do not count their line end
-                at += 1
-                continue
-            digits = data[at : at + _DIGITS + 1].partition(b" ")[0]
+        size, limit = len(data), self._limit
+        while at < size:
+            blank = data.find(b" ", at, at + _DIGITS + 1)
+            digits = data[at : blank if blank >= 0 else at + _DIGITS + 1]
             if not digits.isdigit() or digits[:1] == _ZERO or len(digits) > _DIGITS:
+                if data[at] == _LF:  # behind a message, by senders that do not count their line end
+                    at += 1
+                    continue
                 self.broken = True
                 break
-            begin = at + len(digits) + 1
-            if begin > len(data):
+            if blank < 0:
                 self._rest += digits
                 break
-            at = begin + int(digits)
-            self._begin(data, begin, at, found)
+            at = blank + 1 + int(digits)
+            if at <= size and at - blank <= limit:
+                found.append(data[blank + 1 : at])  # by far the most frequent case
+            else:
+                self._begin(data, blank + 1, at, found)
         return found
 
     def _begin(self, data: bytes, begin: int, end: int, found: list[bytes]) -> None:
