@@ -42,7 +42,7 @@ from ironpost_logpipe.pipeline import Pipeline
 from ironpost_logpipe.tcp import TcpListener
 from ironpost_logpipe.thresholds import Windows
 from ironpost_logpipe.times import TimeReader
-from ironpost_logpipe.udp import UdpListener, _dropped
+from ironpost_logpipe.udp import UdpListener, kernel_drops
 
 RUNS = 3
 PATIENCE = 60.0
@@ -109,7 +109,7 @@ def bare_udp(count: int) -> dict[str, float]:
         with sending("udp", receiver.getsockname()[1], count) as process:
             watch = Watch()
             go(process)
-            while received + _dropped(receiver) < count:
+            while received + kernel_drops(receiver) < count:
                 select.select([receiver], [], [], 0.25)
                 watch.begin()
                 with contextlib.suppress(BlockingIOError):

@@ -176,6 +176,9 @@ def test_messages_arrive_whole(setting: Setting, tmp_path: Path, way: str) -> No
         assert count(daemon, "logs_collected_total") >= before + said
         assert count(daemon, "framing_errors_total") == 0
         assert count(daemon, "parse_errors_total") == 0
+        book = {key.removeprefix("ironpost_log_pipeline_"): value for key, value in daemon.metrics().items()}
+        done = book["logs_processed_total"] + book["logs_dropped_total"] + book["buffer_size"]
+        assert book["logs_collected_total"] == done
 
 
 @pytest.mark.parametrize("way", ["rsyslog-tls-counted", "syslog-ng-tls-counted", "rsyslog-tcp-lines"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from certificates import certificate
 from ironpost_core.alerts import Key
 from ironpost_core.errors import ActionError, PluginError, RuleError
 from ironpost_core.hookspecs import State
@@ -87,6 +88,40 @@ def test_datagrams_become_claimed_alerts(tmp_path: Path) -> None:
     assert running.alerts[0].observables[Key.SOURCE_IP].trust.value == "claimed"
 
 
+def test_streams_become_alerts_and_what_they_do_wrong_is_counted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    source = {"type": "syslog", "protocol": "tcp", "listen": f"127.0.0.1:{port}", "max_connections": 1}
+    with run({"sources": [source]}) as running:
+        running.wait_for(lambda: running.health().details["sources"][0]["state"] == "listening")
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as sender:
+            for line in (b"<38>" + failed(second) for second in range(5)):
+                sender.sendall(b"%d %s" % (len(line), line))
+            processed(running, 5)
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as further:
+                assert further.recv(1) == b""
+            sender.sendall(b"no count")
+            assert sender.recv(1) == b""
+        running.wait_for(lambda: running.metric("log_pipeline_framing_errors_total") == 1)
+        assert running.metric("log_pipeline_refused_senders_total", reason="connections") == 1
+        running.wait_for(lambda: len(running.alerts) == 1)
+    assert running.alerts[0].observables[Key.SOURCE_IP].trust.value == "claimed"
+
+
+def test_a_listener_without_its_certificate_says_so_and_the_others_go_on(tmp_path: Path) -> None:
+    log = tmp_path / "auth.log"
+    attack(log, 5)
+    keys = {"tls_cert": str(tmp_path / "gone.crt"), "tls_key": str(tmp_path / "gone.key")}
+    config = log_of(log)
+    config["sources"].append({"type": "syslog", "protocol": "tls", "listen": "127.0.0.1:0", **keys})
+    with run(config) as running:
+        processed(running, 5)
+        running.wait_for(lambda: "gone.crt can't be read" in running.health().reason)
+        assert running.health().state is State.DEGRADED
+        assert "set tls_cert in log_pipeline.sources" in running.health().reason
+        running.wait_for(lambda: len(running.alerts) == 1)
+
+
 def test_what_is_missing_is_said_and_the_rest_runs(tmp_path: Path) -> None:
     log, rules = tmp_path / "auth.log", tmp_path / "rules"
     attack(log, 5)
@@ -125,6 +160,27 @@ def test_a_reload_takes_over_rules_and_settings(tmp_path: Path) -> None:
         attack(log, 1, first=10)  # the windows of rules that did not change are kept
         processed(running, 6)
         running.wait_for(lambda: len(running.alerts) == 2)
+
+
+@pytest.mark.real
+def test_a_reload_reads_the_certificate_again(tmp_path: Path) -> None:
+    pair = certificate(tmp_path, "server")
+    keys = {"tls_cert": str(pair.certificate), "tls_key": str(pair.key)}
+    config = {"sources": [{"type": "syslog", "protocol": "tls", "listen": "127.0.0.1:0", **keys}]}
+    with run(config) as running:
+        running.wait_for(lambda: running.health().details["sources"][0]["state"] == "listening")
+        pair.certificate.write_text("half of a cer")
+        running.reload(config)
+        running.wait_for(lambda: turned(running) and "can't be used together" in running.health().reason)
+        certificate(tmp_path, "server")
+        running.reload(config)
+        running.wait_for(lambda: turned(running) and running.health().state is State.HEALTHY)
+
+
+def turned(running: PluginRun) -> bool:
+    """Let a second pass, so that what is looked at once a second is."""
+    running.clock.advance(1)
+    return True
 
 
 def test_a_reload_that_can_not_be_is_refused_and_nothing_changes(tmp_path: Path) -> None:

@@ -117,6 +117,18 @@ def test_a_message_that_is_too_long_is_cut_and_counted(running: Running) -> None
     running.until(lambda: running.entry("cut_messages") == 1)
 
 
+def test_one_thread_serves_two_hundred_senders(running: Running) -> None:
+    before = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(connect(running)) for _ in range(200)]
+        for part in (b"<13>one ", b"message\n<13>another\n"):  # all of them are in the middle of one at some time
+            for sender in senders:
+                sender.sendall(part)
+        assert sorted(running.lines(400)) == [b"<13>another"] * 200 + [b"<13>one message"] * 200
+        running.until(lambda: running.entry("connections") == 200)
+        assert threading.active_count() == before
+
+
 @pytest.mark.parametrize(("network", "allowed"), [("10.0.0.0/8", False), ("127.0.0.0/8", True)])
 def test_only_those_allowed_may_connect(network: str, allowed: bool) -> None:
     with Running(config(allow_from=(IPv4Network(network),))) as started, connect(started) as sender:

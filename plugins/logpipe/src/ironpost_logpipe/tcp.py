@@ -143,6 +143,7 @@ class TcpListener(Listener):
             try:
                 self._admit(accepted, str(address[0]))
             except OSError:  # it is gone already
+                self.refused["tls"] += self._tls is not None
                 accepted.close()
 
     def _admit(self, accepted: socket.socket, sender: str) -> None:

@@ -43,7 +43,7 @@ class UdpListener(Listener):
         while not self._stopping.is_set():
             if select.select([opened], [], [], WAIT)[0]:
                 self._drain(opened, space)
-            self.socket_drops = before + _dropped(opened)
+            self.socket_drops = before + kernel_drops(opened)
             self._say("listening")
 
     def _drain(self, opened: socket.socket, space: bytearray) -> None:
@@ -61,7 +61,7 @@ class UdpListener(Listener):
             self._buffer.offer(Chunk(self._source, lines, self._clock.now().timestamp(), senders=senders))
 
 
-def _dropped(opened: socket.socket) -> int:
+def kernel_drops(opened: socket.socket) -> int:
     """How many datagrams the kernel dropped at this socket so far: what SO_RXQ_OVFL tells with the next datagram."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, struct.error):
