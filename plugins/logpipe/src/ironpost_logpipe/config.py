@@ -173,11 +173,13 @@ class SyslogSource:
         default=None,
         help=f"Connections at the same time, {_CONNECTIONS} unless set; further ones are refused and counted.",
         unit="connections",
+        example=_CONNECTIONS,
         check=[_only_with("tcp", "tls"), between(1, 10_000)],
     )
     idle_timeout: Duration | None = setting(
         default=None,
         help=f"How long a connection may be silent before it is closed, {_IDLE_TIMEOUT} unless set.",
+        example=_IDLE_TIMEOUT,
         check=[_only_with("tcp", "tls"), between(1, 7 * 86_400)],
     )
 
@@ -224,17 +226,18 @@ class LogPipelineConfig:
     )
     buffer_capacity: int = setting(
         default=100_000,
-        help="Lines that may wait; files wait themselves and take at most half of it.",
+        help="Lines that may wait; files and streams wait themselves and take at most half of it.",
         unit="lines",
         check=when_enabled(between(10, 10_000_000)),
     )
     buffer_size: Size = setting(
         default=Size.parse("64MiB"),
-        help="Bytes of received datagrams that may wait; of files, half as many.",
+        help="Bytes of received datagrams that may wait; of files and streams, half as many.",
         check=when_enabled(between(1 << 17, 1 << 34)),
     )
     drop_policy: DropPolicy = setting(
-        default="oldest", help="Which datagrams are dropped when the buffer is full; files are never."
+        default="oldest",
+        help="Which datagrams are dropped when the buffer is full; lines of files and streams are never.",
     )
     threshold_keys: int = setting(
         default=65_536,
