@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ironpost_logpipe.chunks import Position
+from ironpost_logpipe.chunks import Cursor, Position
 from ironpost_logpipe.state import StateError, decode, encode
 from ironpost_logpipe.thresholds import Windows
 
@@ -11,7 +11,11 @@ def test_what_is_decoded_is_what_was_encoded() -> None:
     windows, pauses = Windows(5000), []
     for number in range(2500):
         windows.add(("rule", "local", (b"\xff%d" % number, b"")), 1.5 + number, 3, 10)
-    positions = {"/a": Position("/a", 1, 2, b"\x00\xff", 77), "/b\udcff": Position("/b\udcff", 1, 3, b"", 0)}
+    positions = {
+        "/a": Position("/a", 1, 2, b"\x00\xff", 77),
+        "/b\udcff": Position("/b\udcff", 1, 3, b"", 0),
+        "journal": Cursor("journal", b"s=1;i=2"),
+    }
     data = encode(positions, windows, lambda: pauses.append(1))
     restored = Windows(5000)
     assert decode(data, restored) == positions
@@ -23,8 +27,23 @@ def test_nothing_is_also_something() -> None:
     assert decode(encode({}, Windows(1)), Windows(1)) == {}
 
 
+def test_a_checkpoint_from_before_there_were_journals_is_read() -> None:
+    data = encode({"/a": Position("/a", 1, 2, b"", 7)}, Windows(1)).replace(b', "journals": []', b"")
+    assert b"journals" not in data
+    assert set(decode(data, Windows(1))) == {"/a"}
+
+
 @pytest.mark.parametrize(
-    "data", [b"", b"{}", b"[]", b'{"version":99}', b"\xff", b'{"version":1,"files":[[1]],"windows":[]}']
+    "data",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"version":99}',
+        b"\xff",
+        b'{"version":1,"files":[[1]],"windows":[]}',
+        b'{"version":1,"files":[],"journals":[["a",1]],"windows":[]}',
+    ],
 )
 def test_what_another_version_wrote_is_refused(data: bytes) -> None:
     with pytest.raises(StateError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 import attrs
 
 from ironpost_core.alerts import Observable, Trust
+from ironpost_logpipe.event import Event
 
 #: A longer line is cut; the rest of it is skipped.
 MAX_LINE = 64 << 10
@@ -25,6 +26,7 @@ class Source:
         format: the parser's name.
         live: lines arrive once and as they happen: they can't be read again, and their time is that of arrival.
         observables: what the source itself knows; it wins over what a message claims.
+        weigh: what one line is worth, when not all of them are worth the same; `trust` is not asked then.
         trust_name: the word for `trust`, at hand because it is part of every window's key.
     """
 
@@ -33,6 +35,7 @@ class Source:
     format: str = "auto"
     live: bool = False
     observables: tuple[Observable, ...] = ()
+    weigh: Callable[[Event], Trust] | None = None
     trust_name: str = attrs.field(init=False, repr=False, eq=False)
 
     @trust_name.default
@@ -52,6 +55,14 @@ class Position:
 
 
 @attrs.frozen
+class Cursor:
+    """How far a journal has been read: behind the entry with this cursor. `path` tells the source from others."""
+
+    path: str
+    cursor: bytes
+
+
+@attrs.frozen
 class Chunk:
     """Some lines of one source, in order.
 
@@ -60,7 +71,7 @@ class Chunk:
         lines: without their LF; a CR may still be there.
         arrived: when they were read, in seconds since 1970.
         start: the offset of the first line, for files.
-        after: how far the file is read once these lines are processed; None for what can't be read again.
+        after: how far the file or journal is read once these lines are processed; None for what can't be read again.
         senders: for datagrams, who sent each line.
     """
 
@@ -68,7 +79,7 @@ class Chunk:
     lines: Sequence[bytes]
     arrived: float
     start: int = 0
-    after: Position | None = None
+    after: Position | Cursor | None = None
     senders: Sequence[str] = ()
 
     def __len__(self) -> int:

@@ -16,6 +16,7 @@ from ironpost_core.settings import (
     Validator,
     between,
     each,
+    matches,
     non_empty,
     one_of,
     setting,
@@ -32,12 +33,18 @@ USUAL_LOGS = (
     *("/var/log/nginx/access.log", "/var/log/nginx/error.log"),
     *("/var/log/apache2/access.log", "/var/log/apache2/error.log"),
 )
+#: The first of these are written by a syslog daemon, whose lines are in the journal, too.
+_SYSLOG_LOGS = USUAL_LOGS[:4]
 Format: TypeAlias = Literal["auto", "syslog", "plain"]
 TrustName: TypeAlias = Literal["claimed", "network", "local"]
 Network: TypeAlias = IPv4Network | IPv6Network
 _FORMAT = "How lines are read. `syslog` counts lines that are not syslog as parse errors; `auto` takes them as text."
 _CONNECTIONS = 256
 _IDLE_TIMEOUT = Duration.parse("1h")
+_UNIT_SUFFIXES = (
+    *(".service", ".scope", ".slice", ".socket", ".mount", ".swap", ".target", ".timer", ".path", ".device"),
+    ".automount",
+)
 _NAME = "What it is called in messages; made of its paths or address when empty."
 
 
@@ -96,6 +103,17 @@ def _certified(instance: Any, _attribute: attrs.Attribute[Any], value: str) -> N
         raise ValueError('"tls" needs the listener\'s certificate and its key: set tls_cert and tls_key')
 
 
+def _argument(_instance: object, _attribute: attrs.Attribute[Any], value: object) -> None:
+    if "\0" in str(value):
+        raise ValueError("expected a text without NUL characters")
+
+
+def _distinct_journals(_instance: object, _attribute: attrs.Attribute[Any], value: tuple[Source, ...]) -> None:
+    keys = [source.key for source in value if isinstance(source, JournalSource)]
+    if len(set(keys)) < len(keys):
+        raise ValueError("two sources read the same journal: give each a name of its own")
+
+
 @attrs.frozen(kw_only=True)
 class FileSource:
     """Log files that are followed."""
@@ -113,6 +131,48 @@ class FileSource:
         default=None,
         help="What its lines are worth: `local`, or `claimed` when every user may write to the file, unless set.",
     )
+
+
+@attrs.frozen(kw_only=True)
+class JournalSource:
+    """The systemd journal. What an entry is worth is told by who wrote it, so there is no `trust`."""
+
+    type: Literal["journal"] = setting(default="journal", help="Follows the systemd journal, by journalctl.")
+    name: str = setting(default="", help=_NAME)
+    units: tuple[str, ...] = setting(
+        default=(),
+        help="Only what these units wrote; no patterns: for instances use `matches` with their slice.",
+        check=each(matches("a unit's name without * and ?", r"[\w:.\\@-]+")),
+        example=("ssh.service",),
+    )
+    identifiers: tuple[str, ...] = setting(
+        default=(), help="Only what these programs wrote, by the name they give themselves.", check=each(_argument)
+    )
+    matches: tuple[str, ...] = setting(
+        default=(),
+        help="Only entries with these fields; of one field any value will do, of several fields all must fit.",
+        check=each(matches("FIELD=value", r"[A-Z0-9_]+=[^\0]*")),
+        example=("_SYSTEMD_SLICE=system-postfix.slice",),
+    )
+    directory: Path | None = setting(
+        default=None, help="The folder with the journal's files, when it is not this machine's own.", check=_argument
+    )
+    start: Start = setting(default="end", help="Where to begin in a journal that was never read before.")
+
+    @property
+    def key(self) -> str:
+        """Its name, which also tells its place in the checkpoint from those of others."""
+        return "journal" + (f" {self.name or self.directory}" if self.name or self.directory else "")
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """What entries must have, as journalctl takes it."""
+        units = (unit if unit.endswith(_UNIT_SUFFIXES) else f"{unit}.service" for unit in self.units)
+        return (
+            *(f"_SYSTEMD_UNIT={unit}" for unit in units),
+            *(f"SYSLOG_IDENTIFIER={identifier}" for identifier in self.identifiers),
+            *self.matches,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -199,13 +259,18 @@ class SyslogSource:
         return self.idle_timeout or _IDLE_TIMEOUT
 
 
+Source: TypeAlias = FileSource | SyslogSource | JournalSource | StdinSource
+
+
 @attrs.frozen(kw_only=True)
 class LogPipelineConfig:
     """Reading logs and matching rules."""
 
     enabled: bool = setting(default=True, help="Whether logs are read.")
-    sources: tuple[FileSource | SyslogSource | StdinSource, ...] = setting(
-        default=(), help="Where logs come from. Without any, the machine's usual logs are followed."
+    sources: tuple[FileSource | SyslogSource | JournalSource | StdinSource, ...] = setting(
+        default=(),
+        help="Where logs come from. Without any, the journal or else the machine's usual logs are followed.",
+        check=_distinct_journals,
     )
     rule_dirs: tuple[Path, ...] = setting(
         default=(),
@@ -254,6 +319,15 @@ def section() -> Section[LogPipelineConfig]:
     return Section(name="log_pipeline", type=LogPipelineConfig, help="Reading logs and matching rules.", former=former)
 
 
-def sources_of(config: LogPipelineConfig) -> tuple[FileSource | SyslogSource | StdinSource, ...]:
-    """The sources that are meant: those configured, else the usual logs."""
-    return config.sources or (FileSource(name="usual logs", paths=tuple(map(Path, USUAL_LOGS))),)
+def sources_of(config: LogPipelineConfig, *, journal: bool = False) -> tuple[Source, ...]:
+    """The sources that are meant: those configured, else the usual ones.
+
+    With a `journal`, that is what is read: it knows who wrote an entry. A syslog daemon beside it writes the same lines
+    to its files, so these are left alone then; web servers write to their own files in any case.
+    """
+    if config.sources:
+        return config.sources
+    if not journal:
+        return (FileSource(name="usual logs", paths=tuple(map(Path, USUAL_LOGS))),)
+    others = tuple(path for path in map(Path, USUAL_LOGS) if str(path) not in _SYSLOG_LOGS and path.exists())
+    return (JournalSource(), *((FileSource(name="usual logs", paths=others),) if others else ()))

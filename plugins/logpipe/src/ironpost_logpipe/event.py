@@ -15,6 +15,9 @@ FACILITIES = (
 #: RFC 5424, table 2.
 SEVERITIES = (b"emerg", b"alert", b"crit", b"err", b"warning", b"notice", b"info", b"debug")
 
+#: What a rule writes before the name of a field of the journal.
+JOURNAL = "journal."
+
 #: Every field a rule can name → what it holds. Names under ``sd.`` come from RFC 5424 structured data.
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -104,4 +107,4 @@ def getter(name: str) -> Callable[[Event], bytes]:
 
 def is_field(name: str) -> bool:
     """Whether a rule can name this field."""
-    return name in FIELDS or name.startswith("sd.")
+    return name in FIELDS or name.startswith(("sd.", JOURNAL))

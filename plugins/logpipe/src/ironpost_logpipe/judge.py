@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from ironpost_core.alerts import Alert, Key, Observable, canonical_address, deterministic_id
 from ironpost_core.settings import Duration
-from ironpost_logpipe.chunks import Chunk
+from ironpost_logpipe.chunks import Chunk, Cursor
 from ironpost_logpipe.event import Event, getter, is_field
+from ironpost_logpipe.journal_export import cursor_of
 from ironpost_logpipe.matcher import Hit
 from ironpost_logpipe.rules import OBSERVABLE_GROUPS, Rule
 from ironpost_logpipe.thresholds import Burst, Windows
@@ -58,7 +59,9 @@ class Judge:
         if threshold is None:
             burst: Burst | None = Burst(1, time, time)
         else:
-            window = (document.id, chunk.source.trust_name, key)
+            source = chunk.source
+            trust = source.trust_name if source.weigh is None else str(source.weigh(hit.event))
+            window = (document.id, trust, key)
             burst = self.windows.add(window, time, threshold.count, threshold.timeframe)
         return None if burst is None else self._raise(hit, chunk, key, burst)
 
@@ -121,6 +124,8 @@ class Judge:
         """The same after a crash for what is read again, else any."""
         if chunk.after is None:
             return uuid.uuid4().hex
+        if isinstance(chunk.after, Cursor):
+            return deterministic_id(hit.rule.id, *key, cursor_of(chunk.lines[hit.line]))
         if self._offsets[0] is not chunk:
             self._offsets = (chunk, chunk.offsets())
         start = self._offsets[1][hit.line]
@@ -130,15 +135,16 @@ class Judge:
 
     def _observables(self, hit: Hit, chunk: Chunk) -> tuple[Observable, ...]:
         found: dict[Key, Observable] = {}
+        trust = chunk.source.trust if chunk.source.weigh is None else chunk.source.weigh(hit.event)
         for name, kind in OBSERVABLE_GROUPS.items():
             value = hit.captures.get(name)
             if value is None:
                 continue
             text = self._address(value) if name in _ADDRESSES else value.decode("utf-8", "backslashreplace")
-            _note(found, lambda kind=kind, text=text: Observable(kind, text or "", chunk.source.trust))  # type: ignore[misc]
+            _note(found, lambda kind=kind, text=text: Observable(kind, text or "", trust))  # type: ignore[misc]
         if hit.event.app and Key.PROCESS not in found:
             app = hit.event.app.decode("utf-8", "backslashreplace")
-            _note(found, lambda: Observable(Key.PROCESS, app, chunk.source.trust))
+            _note(found, lambda: Observable(Key.PROCESS, app, trust))
         found |= {observable.key: observable for observable in chunk.source.observables}
         return tuple(found.values())
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from ironpost_logpipe.event import Event
+from ironpost_logpipe.journal_entry import parse_journal
 from ironpost_logpipe.syslog import parse_syslog
 
 #: Reads a line without its end; None when the line is not of that format. Never raises.
@@ -27,7 +28,9 @@ def parse_auto(line: bytes) -> Event:
 
 
 #: Format → parser.
-PARSERS: Mapping[str, Parser] = MappingProxyType({"auto": parse_auto, "syslog": parse_syslog, "plain": parse_plain})
+PARSERS: Mapping[str, Parser] = MappingProxyType(
+    {"auto": parse_auto, "syslog": parse_syslog, "plain": parse_plain, "journal": parse_journal}
+)
 #: Formats whose every line is parsed, also when no rule can match it, so that parse errors are exact. Each is a value
 #: of the metrics' label ``format``.
 PINNED = frozenset(("syslog",))

@@ -18,7 +18,7 @@ from ironpost_core.clock import Clock
 from ironpost_core.hookspecs import Publisher
 from ironpost_logpipe import state
 from ironpost_logpipe.buffer import Buffer, Result
-from ironpost_logpipe.chunks import Chunk, Position
+from ironpost_logpipe.chunks import Chunk, Cursor, Position
 from ironpost_logpipe.judge import Judge
 from ironpost_logpipe.matcher import Matcher
 
@@ -57,7 +57,7 @@ class Pipeline:
         log: logging.Logger,
         observe: Callable[[float], object] = lambda _: None,
     ) -> None:
-        self.positions: dict[str, Position] = {}
+        self.positions: dict[str, Position | Cursor] = {}
         self.matcher = Matcher(())
         self.batch_size = 1000
         self.flush_interval = 0.1
@@ -166,6 +166,6 @@ class Pipeline:
         cost = time.perf_counter() - begin
         self._checkpoint_at = now + max(interval, cost / _CHECKPOINT_SHARE)
 
-    def known_positions(self) -> Mapping[str, Position]:
-        """How far each file has been processed; safe to call on any thread."""
+    def known_positions(self) -> Mapping[str, Position | Cursor]:
+        """How far each file and journal has been processed; safe to call on any thread."""
         return dict(self.positions)

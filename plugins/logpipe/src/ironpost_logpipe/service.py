@@ -11,8 +11,11 @@ from ironpost_core.errors import PluginError, Problem, RuleError
 from ironpost_core.hookspecs import Context, Health, State
 from ironpost_core.instruments import Reading
 from ironpost_logpipe.buffer import Buffer
-from ironpost_logpipe.config import FileSource, LogPipelineConfig, StdinSource, SyslogSource, sources_of
+from ironpost_logpipe.chunks import Position
+from ironpost_logpipe.config import FileSource, JournalSource, LogPipelineConfig, Source, StdinSource, sources_of
 from ironpost_logpipe.files import FileReader
+from ironpost_logpipe.journal import JournalReader
+from ironpost_logpipe.journal_files import has_journal
 from ironpost_logpipe.judge import Judge
 from ironpost_logpipe.listening import Listener
 from ironpost_logpipe.matcher import Matcher
@@ -27,7 +30,7 @@ from ironpost_logpipe.thresholds import Windows
 from ironpost_logpipe.times import TimeReader
 from ironpost_logpipe.udp import UdpListener
 
-Reader: TypeAlias = FileReader | StdinReader | Listener
+Reader: TypeAlias = FileReader | JournalReader | StdinReader | Listener
 _STOP_TIME = 2.0
 _NAMED_PROBLEMS = 3
 
@@ -70,17 +73,28 @@ class Service:
         self._set_batches(config)
         self._pipeline.restore()
         self._context.metrics.read_with(self.reading)
-        self._readers = [self._reader(source) for source in sources_of(config)]
+        self._readers = [self._reader(source) for source in sources_of(config, journal=has_journal())]
         self._running = True
         self._context.spawn("matcher", self._pipeline.run)
         for number, reader in enumerate(self._readers):
             self._context.spawn(f"source-{number}", reader.run)
 
-    def _reader(self, source: FileSource | SyslogSource | StdinSource) -> Reader:
+    def _reader(self, source: Source) -> Reader:
         buffer, clock, stopping = self._buffer, self._context.clock, self._context.stopping
         if isinstance(source, FileSource):
-            stored = self._pipeline.known_positions()
+            positions = self._pipeline.known_positions()
+            stored = {path: each for path, each in positions.items() if isinstance(each, Position)}
             return FileReader(source, buffer=buffer, clock=clock, stopping=stopping, stored=stored)
+        if isinstance(source, JournalSource):
+            return JournalReader(
+                source,
+                buffer=buffer,
+                clock=clock,
+                stopping=stopping,
+                stored=self._pipeline.known_positions(),
+                lookback=longest_window(self._matcher.rules),
+                log=self._log,
+            )
         if isinstance(source, StdinSource):
             return StdinReader(source, buffer=buffer, clock=clock, stopping=stopping)
         listener = UdpListener if source.protocol == "udp" else TcpListener
@@ -105,7 +119,7 @@ class Service:
             PluginError: the sources changed.
             RuleError: a rule file is broken that was not broken before; nothing changes then.
         """
-        if sources_of(config) != sources_of(self._context.config):
+        if config.sources != self._context.config.sources:
             what = "log_pipeline.sources can't change while it runs"
             raise PluginError(self._context.name, what, "restart ironpost, or undo that change")
         loaded = load_rules(config.rule_dirs, config.packs, config.override)
@@ -151,8 +165,10 @@ class Service:
         entries = [dict(entry) for reader in self._readers for entry in reader.status.entries]
         for entry in entries:
             position = positions.get(entry["source"])
-            if position is not None:
+            if isinstance(position, Position):
                 entry["position"] = position.offset
+            elif position is not None:
+                entry["position"] = position.cursor.decode("latin-1")
         tally = self._buffer.tally()
         return {
             "sources": entries,
@@ -177,3 +193,9 @@ def _unchanged(before: Sequence[Rule], after: Sequence[Rule]) -> frozenset[str]:
     """The rules that count as they did, so that their windows stay valid."""
     old = {rule.id: (rule.keys, rule.document.threshold) for rule in before}
     return frozenset(rule.id for rule in after if old.get(rule.id) == (rule.keys, rule.document.threshold))
+
+
+def longest_window(rules: Sequence[Rule]) -> float:
+    """How many seconds of the past can matter for what comes next."""
+    thresholds = (rule.document.threshold for rule in rules)
+    return max((float(threshold.timeframe) for threshold in thresholds if threshold is not None), default=0.0)

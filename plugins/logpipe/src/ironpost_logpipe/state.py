@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from ironpost_logpipe.chunks import Position
+from ironpost_logpipe.chunks import Cursor, Position
 from ironpost_logpipe.thresholds import Windows
 
 KEY = "pipeline"
@@ -25,7 +25,9 @@ class StateError(ValueError):
     """A checkpoint that this version can't read."""
 
 
-def encode(positions: Mapping[str, Position], windows: Windows, pause: Callable[[], object] = lambda: None) -> bytes:
+def encode(
+    positions: Mapping[str, Position | Cursor], windows: Windows, pause: Callable[[], object] = lambda: None
+) -> bytes:
     """The state as bytes. `pause` is called every few milliseconds.
 
     Windows that are too many for a checkpoint are forgotten here and now, the longest unused first: going on with
@@ -35,7 +37,10 @@ def encode(positions: Mapping[str, Position], windows: Windows, pause: Callable[
         pass
     header = {
         "version": VERSION,
-        "files": [_plain(each) for each in positions.values()],
+        "files": [_plain(each) for each in positions.values() if isinstance(each, Position)],
+        "journals": [
+            [each.path, each.cursor.decode("latin-1")] for each in positions.values() if isinstance(each, Cursor)
+        ],
     }
     return f'{json.dumps(header)[:-1]},"windows":[{",".join(parts)}]}}'.encode("ascii")
 
@@ -56,7 +61,7 @@ def _windows(windows: Windows, pause: Callable[[], object]) -> list[str] | None:
     return parts
 
 
-def decode(data: bytes, windows: Windows) -> dict[str, Position]:
+def decode(data: bytes, windows: Windows) -> dict[str, Position | Cursor]:
     """Fill `windows` and return the positions by path.
 
     Raises:
@@ -66,9 +71,11 @@ def decode(data: bytes, windows: Windows) -> dict[str, Position]:
         state = json.loads(data)
         if state["version"] != VERSION:
             raise StateError(f"checkpoint version {state['version']!r}, this ironpost reads {VERSION}")
-        positions = {position.path: position for position in map(_position, state["files"])}
+        files: Iterable[Position | Cursor] = map(_position, state["files"])
+        journals = (Cursor(str(path), cursor.encode("latin-1")) for path, cursor in state.get("journals", ()))
+        positions = {position.path: position for position in (*files, *journals)}
         windows.load(_rows(state["windows"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StateError(f"not a checkpoint of the log pipeline: {error}") from error
     return positions
 

@@ -56,6 +56,8 @@ class TimeReader:
 
     def _read(self, stamp: bytes) -> float | None:
         try:
+            if len(stamp) == 16 and stamp.isdigit():
+                return int(stamp) / 1e6  # the journal's: microseconds since 1970
             if stamp[:1].isdigit():
                 return self._seconds(datetime.fromisoformat(stamp.decode("ascii")))
             base = self._minute(stamp[:-3])
