@@ -99,7 +99,7 @@ class Journald:
     def entries(self, *arguments: str) -> list[str]:
         """The messages of the entries that journalctl shows."""
         command = [program("journalctl"), "--quiet", "--output=cat", f"--directory={self.directory}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=True).stdout.splitlines()
 
 
 class Sender:
@@ -165,7 +165,7 @@ def journald_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def journald(folder: Path, *, boot: str = "", options: str = "") -> Iterator[Journald]:
-    """journald for the time of the test; several in turn on one `folder` are one journal, of another `boot` if given."""
+    """journald for the time of the test; several in turn on one `folder` are one journal, of another `boot`."""
     need_root()
     program("journalctl")
     if not Path(_JOURNALD).exists():

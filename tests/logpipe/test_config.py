@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ironpost_core.structure import FAILED, Report, structure
 from ironpost_logpipe.config import (
     FileSource,
+    JournalSource,
     LogPipelineConfig,
     StdinSource,
     SyslogSource,
@@ -79,6 +82,48 @@ def test_without_sources_the_usual_logs_are_read() -> None:
     assert isinstance(source, FileSource)
     assert "/var/log/auth.log" in map(str, source.paths)
     assert source.start == "end"
+
+
+def test_with_a_journal_the_files_that_hold_the_same_lines_are_not_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    there = tmp_path / "access.log"
+    there.touch()
+    logs = ("/var/log/auth.log", "/var/log/syslog", str(there), str(tmp_path / "absent.log"))
+    monkeypatch.setattr("ironpost_logpipe.config.USUAL_LOGS", logs)
+    assert sources_of(LogPipelineConfig(), journal=True) == (
+        JournalSource(),
+        FileSource(name="usual logs", paths=(there,)),
+    )
+    there.unlink()
+    assert sources_of(LogPipelineConfig(), journal=True) == (JournalSource(),)
+    configured = LogPipelineConfig(sources=(StdinSource(),))
+    assert sources_of(configured, journal=True) == configured.sources
+
+
+def test_two_journal_sources_have_places_of_their_own() -> None:
+    (problem,) = problems({"sources": [{"type": "journal", "units": ["a"]}, {"type": "journal", "units": ["b"]}]})
+    assert problem.startswith("log_pipeline.sources: two sources read the same journal: give each a name of its own")
+    keys = [JournalSource(), JournalSource(name="b"), JournalSource(directory=Path("/j"))]
+    assert LogPipelineConfig(sources=tuple(keys)).sources
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("units", ["postfix@*"]),
+        ("units", ["--follow x"]),
+        ("matches", ["+"]),
+        ("matches", ["--until=now"]),
+        ("matches", ["_UID"]),
+        ("matches", ["_UID=0\0"]),
+        ("identifiers", ["a\0b"]),
+        ("directory", "/a\0b"),
+    ],
+)
+def test_what_journalctl_would_take_for_something_else_is_refused(key: str, value: object) -> None:
+    (problem,) = problems({"sources": [{"type": "journal", key: value}]})
+    assert problem.startswith(f"log_pipeline.sources[0].{key}")
 
 
 def test_a_pack_that_does_not_exist_is_refused() -> None:

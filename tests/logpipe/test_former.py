@@ -12,15 +12,16 @@ from ironpost_core.settings import Duration
 from ironpost_logpipe.config import (
     USUAL_LOGS,
     FileSource,
+    JournalSource,
     LogPipelineConfig,
-    StdinSource,
+    Source,
     SyslogSource,
     address_of,
     section,
     sources_of,
 )
 
-Sources = tuple[FileSource | SyslogSource | StdinSource, ...]
+Sources = tuple[Source, ...]
 SYSLOG = SyslogSource(listen="0.0.0.0:514")
 FILES = FileSource(paths=(Path("/var/log/a"), Path("/var/log/b*")))
 USUAL = FileSource(paths=tuple(map(Path, USUAL_LOGS)))
@@ -50,13 +51,13 @@ def warned(text: str) -> dict[str, str]:
         (f'sources = ["file", "syslog"]\n{BIND}{WATCH}', (FILES, SYSLOG)),
         (f'sources = ["syslog"]\n{BIND}{WATCH}', (SYSLOG,)),
         (f'sources = ["file", "file"]\n{BIND}{WATCH}', (FILES,)),
-        (f'sources = ["journald", "file"]\n{WATCH}', (FILES,)),
+        (f'sources = ["journald", "file"]\n{WATCH}', (JournalSource(), FILES)),
         (f"{BIND}{WATCH}", (FILES, SYSLOG)),
         (BIND, (SYSLOG,)),
         (WATCH, (FILES,)),
         ('sources = ["file"]\n', (USUAL,)),
         ('sources = ["syslog"]\n', (SyslogSource(),)),
-        ('sources = ["journald"]\n', ()),
+        ('sources = ["journald", "journald"]\n', (JournalSource(),)),
         (f"sources = []\n{BIND}{WATCH}", ()),
         (f'sources = ["file", "syslog"]\nwatch_paths = []\n{BIND}', (SYSLOG,)),
         ("watch_paths = []\n", ()),
@@ -74,13 +75,17 @@ def test_a_listener_that_nobody_gave_an_address_is_not_opened_to_others() -> Non
 
 
 def test_without_any_source_left_the_usual_logs_are_followed_and_that_is_said() -> None:
-    text = 'sources = ["journald"]\n'
+    text = 'sources = ["file"]\nwatch_paths = []\n'
     assert sources_of(config(text)) == (FileSource(name="usual logs", paths=USUAL.paths),)
-    assert [str(warning) for warning in read(text).warnings] == [
-        'f:2: log_pipeline.sources: "journald" is left out '
-        "(no source reads the journal; name files that hold the same lines)",
+    assert str(read(text).warnings[0]) == (
         "f:2: log_pipeline.sources: no source is left "
-        "(the machine's usual logs are followed; enabled = false reads none)",
+        "(the machine's usual logs are followed; enabled = false reads none)"
+    )
+
+
+def test_the_journal_is_a_source_of_its_own_now() -> None:
+    assert [str(warning) for warning in read('sources = ["journald"]\n').warnings] == [
+        'f:2: log_pipeline.sources: is an array of tables now (read as sources = [{ type = "journal" }])',
     ]
 
 

@@ -5,13 +5,17 @@ from pathlib import Path
 import attrs
 import pytest
 
-from ironpost_logpipe.config import FileSource, LogPipelineConfig, StdinSource, SyslogSource
+from ironpost_logpipe.config import FileSource, JournalSource, LogPipelineConfig, StdinSource, SyslogSource
 from ironpost_logpipe.event import FIELDS
 from ironpost_logpipe.rules import OBSERVABLE_GROUPS
 from logpipe.helpers import bundled
 
 README = (Path(__file__).parents[2] / "plugins" / "logpipe" / "README.md").read_text(encoding="utf-8")
-KEYS = {field.name for cls in (LogPipelineConfig, FileSource, SyslogSource, StdinSource) for field in attrs.fields(cls)}
+KEYS = {
+    field.name
+    for cls in (LogPipelineConfig, FileSource, JournalSource, SyslogSource, StdinSource)
+    for field in attrs.fields(cls)
+}
 
 
 @pytest.mark.parametrize("name", sorted(KEYS - {"type"}))

@@ -51,11 +51,7 @@ def _take_kinds(keys: FormerKeys, given: Sequence[str]) -> None:
     for kind in given:
         if kind not in kinds:
             keys.gone(_KEYS[kind][0], f'sources does not name "{kind}"')
-    if "journald" in kinds:
-        keys.note(
-            "sources", '"journald" is left out', "no source reads the journal; name files that hold the same lines"
-        )
-    _make_tables(keys, [kind for kind in dict.fromkeys(kinds) if kind in _KEYS])
+    _make_tables(keys, dict.fromkeys(kinds))
     if tables := keys.table.get("sources"):
         keys.note("sources", "is an array of tables now", f"read as {as_toml('sources', tables)}")
     else:
@@ -67,6 +63,9 @@ def _make_tables(keys: FormerKeys, kinds: Iterable[str]) -> None:
     tables: list[dict[str, Any]] = []
     usual = {"file": list(USUAL_LOGS), "syslog": SyslogSource().listen}
     for kind in kinds:
+        if kind == "journald":
+            tables.append({"type": "journal"})
+            continue
         key, now = _KEYS[kind]
         value = keys.take(key)
         if kind == "file" and value == []:

@@ -30,13 +30,20 @@ def own_folders(folders: Iterable[Path] = FOLDERS, machine_id: Path = MACHINE_ID
 
 def some_unreadable(folders: Iterable[Path]) -> bool:
     """Whether there are journal files in or directly below `folders` that this user may not read."""
-    return any(not os.access(path, os.R_OK) for folder in folders for path in _files(folder))
+    return any(not os.access(path, os.R_OK) for folder in folders for path in _files(folder, 1))
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, depth: int) -> Iterator[Path]:
     """Journal files, and folders that can't be looked into."""
-    for path in (folder, *folder.glob("*/")) if folder.is_dir() else ():
-        if not os.access(path, os.R_OK | os.X_OK):
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises when a folder above is closed
+        return
+    try:
+        inside = list(folder.iterdir())
+    except OSError:
+        yield folder
+        return
+    for path in inside:
+        if path.suffix == ".journal":
             yield path
-        else:
-            yield from path.glob("*.journal")
+        elif depth:
+            yield from _files(path, depth - 1)
