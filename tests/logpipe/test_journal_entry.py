@@ -58,6 +58,7 @@ def test_an_entry_has_the_fields_of_a_syslog_line_and_its_own() -> None:
     assert event.field("journal.NONE") == event.field("sd.NONE") == event.field("journal.\udcff") == b""
     assert event.field("msgid") == b"abc"
     assert event.fields()["journal._PID"] == b"8"
+    assert parse_journal(journal_entry("c7", A="1")).fields() == {"journal.__CURSOR": b"c7", "journal.A": b"1"}
     assert TimeReader(lambda: NOW).read(event.stamp) == 1767268800.123456
 
 

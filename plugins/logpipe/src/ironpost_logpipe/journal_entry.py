@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ironpost_core.alerts import Trust
 from ironpost_logpipe.event import JOURNAL, Event
-from ironpost_logpipe.journal_export import fields_of
+from ironpost_logpipe.journal_export import field_reader, fields_of, key_of
 
+_MESSAGE, _TIME, _HOST = map(key_of, (b"MESSAGE", b"__REALTIME_TIMESTAMP", b"_HOSTNAME"))
+_APP, _COMMAND, _SAID_PID, _PID = map(key_of, (b"SYSLOG_IDENTIFIER", b"_COMM", b"SYSLOG_PID", b"_PID"))
+_PRIORITY, _FACILITY = map(key_of, (b"PRIORITY", b"SYSLOG_FACILITY"))
 _NUMBERS = {b"%d" % number: number for number in range(24)}
 #: What syslog(3) takes for a message that names no facility.
 _USER = 1
@@ -20,44 +23,48 @@ _DYNAMIC = range(61184, 65520)
 class JournalFields(Mapping[str, bytes]):
     """An entry's fields under the names that rules use: ``journal._SYSTEMD_UNIT``; MESSAGE_ID is ``msgid``, too."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_entry", "_read")
 
-    def __init__(self, fields: Mapping[bytes, bytes]) -> None:
-        self._fields = fields
+    def __init__(self, entry: bytes, read: Callable[[bytes], bytes | None]) -> None:
+        self._entry = entry
+        self._read = read
 
     def __getitem__(self, name: str) -> bytes:
         if name == "msgid":
-            return self._fields[b"MESSAGE_ID"]
-        if not name.startswith(JOURNAL):
+            name = f"{JOURNAL}MESSAGE_ID"
+        value = (
+            self._read(key_of(name[len(JOURNAL) :].encode("utf-8", "replace"))) if name.startswith(JOURNAL) else None
+        )
+        if value is None:
             raise KeyError(name)
-        return self._fields[name[len(JOURNAL) :].encode("utf-8", "replace")]
+        return value
 
     def __iter__(self) -> Iterator[str]:
-        return (JOURNAL + name.decode("utf-8", "replace") for name in self._fields)
+        return (JOURNAL + name.decode("utf-8", "replace") for name in fields_of(self._entry))
 
     def __len__(self) -> int:
-        return len(self._fields)
+        return len(fields_of(self._entry))
 
 
 def parse_journal(line: bytes) -> Event:
     """Read an entry in the export format. The source hands over nothing else; other bytes make an empty event."""
-    fields = fields_of(line)
-    message = fields.get(b"MESSAGE", b"")
+    read = field_reader(line)
+    message = read(_MESSAGE) or b""
     return Event(
         message,
         message,
-        fields.get(b"SYSLOG_IDENTIFIER") or fields.get(b"_COMM", b""),
-        fields.get(b"_HOSTNAME", b""),
-        fields.get(b"SYSLOG_PID") or fields.get(b"_PID", b""),
-        fields.get(b"__REALTIME_TIMESTAMP", b""),
-        _priority(fields),
-        JournalFields(fields),
+        read(_APP) or read(_COMMAND) or b"",
+        read(_HOST) or b"",
+        read(_SAID_PID) or read(_PID) or b"",
+        read(_TIME) or b"",
+        _priority(read(_PRIORITY), read(_FACILITY)),
+        JournalFields(line, read),
     )
 
 
-def _priority(fields: Mapping[bytes, bytes]) -> int:
-    severity = _NUMBERS.get(fields.get(b"PRIORITY", b""), 8)
-    return -1 if severity > 7 else 8 * _NUMBERS.get(fields.get(b"SYSLOG_FACILITY", b""), _USER) + severity
+def _priority(severity: bytes | None, facility: bytes | None) -> int:
+    level = _NUMBERS.get(severity or b"", 8)
+    return -1 if level > 7 else 8 * _NUMBERS.get(facility or b"", _USER) + level
 
 
 def worth(event: Event) -> Trust:

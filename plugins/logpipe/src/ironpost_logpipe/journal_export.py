@@ -10,7 +10,11 @@ value stands in it as it is, which is what the prefilter searches for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from ironpost_logpipe.chunks import MAX_LINE
+from ironpost_logpipe.patterns import compile_pattern, span_finder
 
 #: An entry takes no more than this; what does not fit is left out.
 MAX_ENTRY = 4 * MAX_LINE
@@ -21,6 +25,8 @@ _LONGEST_NAME = 64
 #: journald's own limit is 768 MiB.
 _LONGEST_VALUE = 1 << 30
 _LENGTH = 8
+#: An entry without binary fields, of which the first would have a name on a line without "=".
+_is_text = span_finder(compile_pattern(r"\A__CURSOR=[^\n]*(?:\n[^=\n]+=[^\n]*)*\z"))
 
 
 class _BrokenError(ValueError):
@@ -69,8 +75,8 @@ class EntryReader:
             if not self._open:
                 # By far the most frequent kind of entry goes no other way than this: short, whole, nothing but text.
                 end = data.find(b"\n\n", at, at + MAX_LINE)
-                if end >= 0 and _is_text(entry := data[at:end]):
-                    self._add(entries, entry)
+                if end >= 0 and _is_text(entry := data[at:end]) is not None:
+                    entries.append(entry)
                     at = end + 2
                     continue
             after = self._skipped(data, at) if self._skip or self._skip_line else self._field(data, at, entries)
@@ -152,19 +158,32 @@ class EntryReader:
         self._kept, self._size, self._has_binary, self._open = [], 0, False, False
 
 
-def _is_text(entry: bytes) -> bool:
-    """Whether no field is binary. The name of the first that is would be a line without "="; up to it all is text."""
-    for line in entry.split(b"\n"):  # noqa: SIM110 - all() with a generator costs twice the time
-        if b"=" not in line:
-            return False
-    return True
-
-
 def cursor_of(entry: bytes) -> bytes:
     """The place of an entry that `EntryReader` gave."""
     begin = 0 if entry.startswith(_CURSOR) else entry.rfind(b"\n" + _CURSOR) + 1
     end = entry.find(b"\n", begin)
     return entry[begin + len(_CURSOR) : end if end >= 0 else len(entry)]
+
+
+def key_of(name: bytes) -> bytes:
+    """What `field_reader` finds a field by."""
+    return b"\n%b=" % name
+
+
+def field_reader(entry: bytes) -> Callable[[bytes], bytes | None]:
+    """A function that gives a field by its key, without reading all of them where that can be spared."""
+    if b"\0" in entry:  # a binary field's length ends in one, and no text holds any
+        return {key_of(name): value for name, value in fields_of(entry).items()}.get
+    return partial(_text_field, entry)
+
+
+def _text_field(entry: bytes, key: bytes) -> bytes | None:
+    at = entry.find(key)  # nothing but text: a line end within it is none of a value
+    if at < 0 and not entry.startswith(key[1:]):
+        return None
+    at += len(key)
+    end = entry.find(b"\n", at)
+    return entry[at:end] if end >= 0 else entry[at:]
 
 
 def fields_of(entry: bytes) -> dict[bytes, bytes]:
