@@ -11,6 +11,8 @@ from ironpost_logpipe.journal_export import field_reader, fields_of, key_of
 _MESSAGE, _TIME, _HOST = map(key_of, (b"MESSAGE", b"__REALTIME_TIMESTAMP", b"_HOSTNAME"))
 _APP, _COMMAND, _SAID_PID, _PID = map(key_of, (b"SYSLOG_IDENTIFIER", b"_COMM", b"SYSLOG_PID", b"_PID"))
 _PRIORITY, _FACILITY = map(key_of, (b"PRIORITY", b"SYSLOG_FACILITY"))
+_TRANSPORT, _UNIT, _UID = map(key_of, (b"_TRANSPORT", b"_SYSTEMD_UNIT", b"_UID"))
+_CONTAINER_ID, _CONTAINER_NAME = map(key_of, (b"CONTAINER_ID", b"CONTAINER_NAME"))
 _NUMBERS = {b"%d" % number: number for number in range(24)}
 #: What syslog(3) takes for a message that names no facility.
 _USER = 1
@@ -21,20 +23,22 @@ _DYNAMIC = range(61184, 65520)
 
 
 class JournalFields(Mapping[str, bytes]):
-    """An entry's fields under the names that rules use: ``journal._SYSTEMD_UNIT``; MESSAGE_ID is ``msgid``, too."""
+    """An entry's fields under the names that rules use: ``journal._SYSTEMD_UNIT``; MESSAGE_ID is ``msgid``, too.
 
-    __slots__ = ("_entry", "_read")
+    Attributes:
+        read: gives a field by `key_of` its name in the journal.
+    """
+
+    __slots__ = ("_entry", "read")
 
     def __init__(self, entry: bytes, read: Callable[[bytes], bytes | None]) -> None:
         self._entry = entry
-        self._read = read
+        self.read = read
 
     def __getitem__(self, name: str) -> bytes:
         if name == "msgid":
             name = f"{JOURNAL}MESSAGE_ID"
-        value = (
-            self._read(key_of(name[len(JOURNAL) :].encode("utf-8", "replace"))) if name.startswith(JOURNAL) else None
-        )
+        value = self.read(key_of(name[len(JOURNAL) :].encode("utf-8", "replace"))) if name.startswith(JOURNAL) else None
         if value is None:
             raise KeyError(name)
         return value
@@ -73,14 +77,16 @@ def worth(event: Event) -> Trust:
     It looks at fields that journald itself adds: their names begin with an underscore, which it takes from nobody. The
     container's id is the exception: who relays a container's output adds it, and it only ever lowers the worth.
     """
-    field = event.extra.get
-    if field("journal._TRANSPORT") == b"kernel":
-        return Trust.LOCAL
-    unit = field("journal._SYSTEMD_UNIT", b"")
-    of_a_service = unit.endswith(b".service") and not unit.startswith(b"user@")
-    if not of_a_service or "journal.CONTAINER_ID" in event.extra or "journal.CONTAINER_NAME" in event.extra:
+    if not isinstance(event.extra, JournalFields):
         return Trust.CLAIMED
-    user = _user(field("journal._UID", b""))
+    read = event.extra.read
+    if read(_TRANSPORT) == b"kernel":
+        return Trust.LOCAL
+    unit = read(_UNIT) or b""
+    of_a_service = unit.endswith(b".service") and not unit.startswith(b"user@")
+    if not of_a_service or read(_CONTAINER_ID) is not None or read(_CONTAINER_NAME) is not None:
+        return Trust.CLAIMED
+    user = _user(read(_UID) or b"")
     by_the_service = user == 0 or (_is_of_the_system(user) and _fits(event.app, unit))
     return Trust.LOCAL if by_the_service else Trust.CLAIMED
 
