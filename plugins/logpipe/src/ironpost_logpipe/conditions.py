@@ -2,62 +2,123 @@
 
 A compiled condition also knows which texts a line must contain for it to hold; that is what makes a thousand rules
 cost what ten do.
+
+A condition may test what a named group caught, if a condition before it in the same list, or in a list around it,
+catches that group. A name that is both then means the group.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 from typing import Literal as Choice
-from typing import TypeAlias
 
 import attrs
 
-from ironpost_core.settings import setting
+from ironpost_core.settings import UnfitError, between, non_empty, setting
+from ironpost_core.toml_lines import KeyPath
 from ironpost_core.wording import did_you_mean
+from ironpost_logpipe.anchors import source_pattern_fault
+from ironpost_logpipe.comparisons import COMPARISONS, Value
 from ironpost_logpipe.event import FIELDS, Event, getter, is_field
 from ironpost_logpipe.literals import Literal, required
 from ironpost_logpipe.patterns import Pattern, PatternError, compile_pattern, span_finder
 
-Modifier: TypeAlias = Choice["exact", "contains", "startswith", "endswith", "regex"]
+Modifier: TypeAlias = Choice[
+    "exact", "contains", "startswith", "endswith", "regex", "in", "lt", "le", "gt", "ge", "cidr", "exists"
+]
 #: Filled by a condition with what its named groups caught.
 Captures: TypeAlias = dict[str, bytes]
 Test: TypeAlias = Callable[[Event, Captures], bool]
+Groups: TypeAlias = frozenset[str]
 
 #: Fields whose bytes stand in the raw line as they are, so that the raw line can be searched for them.
 _VERBATIM = frozenset(("raw", "message", "app", "pid", "component", "host", "msgid", "time"))
-_QUANTIFIERS = (b"*", b"?", b"{")
-_UNGREEDY = compile_pattern(r"\(\?[a-zA-Z]*U[a-zA-Z-]*[:)]")
-_LINE_MODE = compile_pattern(r"\(\?[a-zA-Z]*m[a-zA-Z-]*[:)]")
+_NONE: Groups = frozenset()
+_KINDS = {"field": "field", "any_": "any", "all_": "all", "not_": "not", "count": "count"}
+
+
+class ConditionFault(ValueError):  # noqa: N818 - it becomes a Problem, and is no error of its own
+    """A condition that is well-formed and still can't work in its rule; `at` is the key path of the trouble."""
+
+    def __init__(self, at: KeyPath, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.at = at
+        self.what = what
+        self.remedy = remedy
+
+
+def _fits(instance: Any, _attribute: attrs.Attribute[Any], value: Value | None) -> None:
+    """Check the value against the modifier, so that a mistake is reported at the value's own line."""
+    if instance.field is None:
+        if value is not None:
+            raise ValueError("a value needs a field to compare it with")
+    elif instance.modifier == "regex":
+        try:
+            compile_pattern(_pattern(value))
+        except PatternError as error:
+            raise ValueError(f"RE2 does not take this pattern: {error}; it has no look-around and no \\1") from None
+    else:
+        COMPARISONS[instance.modifier].read(value)
+
+
+def _pattern(value: Value | None) -> str:
+    if value is None or value == "":
+        raise ValueError("value is missing or empty: the pattern that the field must match")
+    if not isinstance(value, (str, int)):
+        raise UnfitError("value", value, "one pattern")
+    return str(value)
+
+
+def _foldable(instance: Any, _attribute: attrs.Attribute[Any], value: bool) -> None:
+    if not value:
+        return
+    if instance.field is None:
+        raise ValueError("ignore_case belongs to a condition with a field")
+    if instance.modifier == "regex":
+        raise ValueError("for regex, write (?i) at the pattern's beginning instead")
+    if not COMPARISONS[instance.modifier].folds:
+        raise ValueError(f"{instance.modifier} knows no case")
 
 
 @attrs.frozen(kw_only=True)
 class Condition:
-    """One condition as written: a test of a field, or one of `any`, `all` and `not` around others."""
+    """One condition as written: a test of a field, or one of `any`, `all`, `not` and `count` around others."""
 
-    field: str | None = setting(default=None, help="The field that is tested.")
+    field: str | None = setting(
+        default=None, help="The field that is tested, or a group that a condition before this one catches."
+    )
     modifier: Modifier = setting(default="exact", help="How the field's text is compared with the value.")
-    value: str | int | None = setting(default=None, help="What it is compared with; for regex, an RE2 pattern.")
-    any_: tuple[Condition, ...] | None = setting(default=None, help="Holds when one of these does.")
-    all_: tuple[Condition, ...] | None = setting(default=None, help="Holds when all of these do.")
+    value: Value | None = setting(
+        default=None,
+        help="What it is compared with: a text, a number, a list; for regex, an RE2 pattern.",
+        check=_fits,
+    )
+    ignore_case: bool = setting(
+        default=False, help="Whether A to Z count as a to z; no other letters do.", check=_foldable
+    )
+    any_: tuple[Condition, ...] | None = setting(default=None, help="Holds when one of these does.", check=non_empty())
+    all_: tuple[Condition, ...] | None = setting(default=None, help="Holds when all of these do.", check=non_empty())
     not_: Condition | None = setting(default=None, help="Holds when this does not.")
+    count: Count | None = setting(default=None, help="Holds when enough of several conditions do.")
 
     def __attrs_post_init__(self) -> None:
-        given = [name for name in ("field", "any_", "all_", "not_") if getattr(self, name) is not None]
+        given = [key for name, key in _KINDS.items() if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("give exactly one of field, any, all and not")
-        if self.any_ == () or self.all_ == ():
-            raise ValueError("any and all need a condition at least: an empty list holds never or for every line")
-        if self.field is None:
-            if self.value is not None:
-                raise ValueError("a value needs a field to compare it with")
-            return
-        if not is_field(self.field):
-            hint = did_you_mean(self.field, FIELDS)
-            raise ValueError(f"no field is named {self.field!r}; {hint or 'there are ' + ', '.join(FIELDS)}")
-        if self.value is None:
-            raise ValueError("value is missing: what the field is compared with")
-        if self.modifier != "exact" and self.value == "":
-            raise ValueError(f"an empty value with {self.modifier} holds for every line")
+            found = f"; there are {' and '.join(given)}" if given else ""
+            raise ValueError(f"give exactly one of field, any, all, not and count{found}")
+
+
+@attrs.frozen(kw_only=True)
+class Count:
+    """So many of several conditions."""
+
+    at_least: int = setting(help="How many must hold.", check=between(1, 1000))
+    of: tuple[Condition, ...] = setting(help="The conditions.", check=non_empty())
+
+    def __attrs_post_init__(self) -> None:
+        if self.at_least > len(self.of):
+            raise ValueError(f"at_least {self.at_least} of {len(self.of)} conditions never holds")
 
 
 @attrs.frozen
@@ -69,35 +130,48 @@ class Compiled:
         needs: texts of which the raw line contains at least one whenever the condition holds; None when unknown.
         groups: the names of its groups that can be caught (not those under `not`).
         patterns: its regular expressions, for checks.
+        reads_groups: whether it tests what groups caught, and so must come after what catches them.
     """
 
     test: Test
     needs: frozenset[Literal] | None
-    groups: frozenset[str] = frozenset()
+    groups: Groups = _NONE
     patterns: tuple[Pattern, ...] = ()
+    reads_groups: bool = False
 
 
-def compile_condition(condition: Condition) -> Compiled:
+def compile_condition(condition: Condition, scope: Groups = _NONE, at: KeyPath = ()) -> Compiled:
     """Compile one condition.
 
+    Args:
+        condition: what is written.
+        scope: the groups that are caught before it is tested.
+        at: its key path, for faults.
+
     Raises:
-        PatternError: a regular expression that RE2 does not take.
+        ConditionFault: a field that is none, a pattern that may not accuse.
     """
     if condition.any_ is not None:
-        return _any([compile_condition(each) for each in condition.any_])
+        parts = [compile_condition(each, scope, (*at, "any", place)) for place, each in enumerate(condition.any_)]
+        return _some(parts, 1)
+    if condition.count is not None:
+        inside = enumerate(condition.count.of)
+        parts = [compile_condition(each, scope, (*at, "count", "of", place)) for place, each in inside]
+        return _some(parts, condition.count.at_least)
     if condition.all_ is not None:
-        return compile_all(condition.all_)
+        return compile_all(condition.all_, scope, (*at, "all"))
     if condition.not_ is not None:
-        inner = compile_condition(condition.not_)
-        return Compiled(lambda event, _: not inner.test(event, {}), None, patterns=inner.patterns)
-    if condition.modifier == "regex":
-        return _regex(condition)
-    return _plain(condition)
+        return _not(compile_condition(condition.not_, scope, (*at, "not")))
+    return _regex(condition, scope, at) if condition.modifier == "regex" else _plain(condition, scope, at)
 
 
-def compile_all(conditions: Iterable[Condition]) -> Compiled:
+def compile_all(conditions: Iterable[Condition], scope: Groups = _NONE, at: KeyPath = ()) -> Compiled:
     """Compile conditions that must all hold; the cheap ones are tested first. Raises as `compile_condition`."""
-    parts = sorted((compile_condition(each) for each in conditions), key=lambda part: len(part.patterns))
+    parts: list[Compiled] = []
+    for place, condition in enumerate(conditions):
+        parts.append(compile_condition(condition, scope, (*at, place)))
+        scope |= parts[-1].groups
+    parts.sort(key=lambda part: (part.reads_groups, 0 if part.reads_groups else len(part.patterns)))
     tests = [part.test for part in parts]
     needs = [part.needs for part in parts if part.needs is not None]
 
@@ -110,29 +184,52 @@ def compile_all(conditions: Iterable[Condition]) -> Compiled:
     return _merged(tests[0] if len(tests) == 1 else holds, max(needs, key=_selectivity, default=None), parts)
 
 
-def _any(parts: list[Compiled]) -> Compiled:
+def _some(parts: list[Compiled], least: int) -> Compiled:
+    """At least so many of the conditions."""
     tests = [part.test for part in parts]
+    reads = any(part.reads_groups for part in parts)
+    spare = len(tests) - least
 
     def holds(event: Event, captures: Captures) -> bool:
+        caught: Captures = {}
+        held = failed = 0
         for test in tests:
-            # What an alternative caught before it failed must not be left behind: it would accuse somebody.
-            caught: Captures = {}
-            if test(event, caught):
-                captures.update(caught)
-                return True
+            # What a condition caught before it failed must not be left behind: it would accuse somebody.
+            tried: Captures = captures.copy() if reads else {}
+            if test(event, tried):
+                caught.update(tried)
+                held += 1
+                if held == least:
+                    captures.update(caught)
+                    return True
+            else:
+                failed += 1
+                if failed > spare:
+                    return False
         return False
 
-    needs: set[Literal] = set()
-    for part in parts:
-        if part.needs is None:
-            return _merged(holds, None, parts)
-        needs |= part.needs
-    return _merged(holds, frozenset(needs), parts)
+    return _merged(holds, _needed(parts, spare + 1), parts)
+
+
+def _needed(parts: list[Compiled], enough: int) -> frozenset[Literal] | None:
+    """Of any `enough` conditions one holds whenever enough do in all; so the best of those that need anything do."""
+    known = sorted((part.needs for part in parts if part.needs is not None), key=_selectivity, reverse=True)
+    return frozenset().union(*known[:enough]) if len(known) >= enough else None
+
+
+def _not(inner: Compiled) -> Compiled:
+    test, reads = inner.test, inner.reads_groups
+
+    def holds(event: Event, captures: Captures) -> bool:
+        return not test(event, captures.copy() if reads else {})
+
+    return Compiled(holds, None, patterns=inner.patterns, reads_groups=reads)
 
 
 def _merged(test: Test, needs: frozenset[Literal] | None, parts: list[Compiled]) -> Compiled:
     groups = frozenset().union(*(part.groups for part in parts))
-    return Compiled(test, needs, groups, tuple(pattern for part in parts for pattern in part.patterns))
+    patterns = tuple(pattern for part in parts for pattern in part.patterns)
+    return Compiled(test, needs, groups, patterns, any(part.reads_groups for part in parts))
 
 
 def _selectivity(needs: frozenset[Literal]) -> tuple[int, int]:
@@ -140,32 +237,42 @@ def _selectivity(needs: frozenset[Literal]) -> tuple[int, int]:
     return min((len(literal.text) for literal in needs), default=0), -len(needs)
 
 
-def _plain(condition: Condition) -> Compiled:
+def _reader(name: str, scope: Groups, at: KeyPath) -> Callable[[Any], bytes]:
+    """Reads the text of a field, or what a group of `scope` caught; nothing when it took no part."""
+    if name in scope:
+        return lambda captures: captures.get(name, b"")
+    if not is_field(name):
+        known = [*FIELDS, *sorted(scope)]
+        remedy = did_you_mean(name, known) or f"there are {', '.join(known)}"
+        what = f"no field is named {name!r}, and no condition before this one catches a group of that name"
+        raise ConditionFault((*at, "field"), what, remedy)
+    return getter(name)
+
+
+def _plain(condition: Condition, scope: Groups, at: KeyPath) -> Compiled:
+    name, fold = condition.field or "", condition.ignore_case
+    comparison = COMPARISONS[condition.modifier]
+    operand = comparison.read(condition.value)
+    make = comparison.folded if fold else comparison.make
+    test = make(_reader(name, scope, at), operand)
+    if name in scope:
+        return Compiled(lambda _, captures: test(captures, None), None, reads_groups=True)
+    texts = comparison.texts(operand) if name in _VERBATIM else ()
+    needs = frozenset(Literal(text, fold) for text in texts) if texts and all(texts) else None
+    return Compiled(test, needs)
+
+
+def _regex(condition: Condition, scope: Groups, at: KeyPath) -> Compiled:
     name = condition.field or ""
-    value = str(condition.value).encode("utf-8")
-    needs = frozenset((Literal(value),)) if value and name in _VERBATIM else None
-    return Compiled(_comparison(condition.modifier, getter(name), value), needs)
-
-
-def _comparison(modifier: Modifier, read: Callable[[Event], bytes], value: bytes) -> Test:
-    tests: dict[str, Test] = {
-        "exact": lambda event, _: read(event) == value,
-        "contains": lambda event, _: value in read(event),
-        "startswith": lambda event, _: read(event).startswith(value),
-        "endswith": lambda event, _: read(event).endswith(value),
-    }
-    return tests[modifier]
-
-
-def _regex(condition: Condition) -> Compiled:
-    name = condition.field or ""
-    read = getter(name)
-    pattern = compile_pattern(str(condition.value))
+    from_group = name in scope
+    read = _reader(name, scope, at)
+    pattern = compile_pattern(_pattern(condition.value))
+    _check_source(pattern, from_group, (*at, "value"))
     find = span_finder(pattern)
     groups = [(group.decode("ascii"), index) for group, index in pattern.groupindex.items()]
 
     def holds(event: Event, captures: Captures) -> bool:
-        text = read(event)
+        text = read(captures if from_group else event)
         spans = find(text)
         if spans is None:
             return False
@@ -175,60 +282,15 @@ def _regex(condition: Condition) -> Compiled:
                 captures[group] = text[start:end]
         return True
 
-    needs = required(pattern.pattern) if name in _VERBATIM else None
-    return Compiled(holds, needs, frozenset(group for group, _ in groups), (pattern,))
+    needs = required(pattern.pattern) if name in _VERBATIM and not from_group else None
+    return Compiled(holds, needs, frozenset(group for group, _ in groups), (pattern,), from_group)
 
 
-def source_pattern_fault(pattern: Pattern) -> str:
-    """Why a pattern may not feed `source_ip`, or nothing.
-
-    It must be anchored at both ends and hold in one way only, or an attacker who chooses a part of the line chooses
-    whom it accuses.
-    """
-    body = pattern.pattern
-    if body.startswith((b"(?i)", b"(?s)", b"(?is)", b"(?si)")):
-        body = body.partition(b")")[2]
-    ends = body.endswith(b"\\z") or (body.endswith(b"$") and not body.endswith(b"\\$"))
-    if not body.startswith((b"^", b"\\A")) or not ends:
-        return "a pattern that catches source_ip must be anchored: begin it with ^ and end it with $"
-    if _LINE_MODE.search(body) is not None:
-        return "a pattern that catches source_ip must not use (?m): ^ and $ then hold inside of the text, too"
-    if body[1:2] in _QUANTIFIERS or (body[2:3] in _QUANTIFIERS and body.startswith(b"\\A")):
-        return "a pattern that catches source_ip must not repeat its first ^: it would hold anywhere then"
-    if b"\\Q" in body or _UNGREEDY.search(body) is not None:
-        return "a pattern that catches source_ip must use neither \\Q nor (?U): they change what $ and * mean"
-    if _alternates(body):
-        return "a pattern that catches source_ip must not have | outside of brackets: ^ and $ hold for one side only"
-    return ""
-
-
-def _alternates(body: bytes) -> bool:
-    depth, at, in_class = 0, 0, False
-    while at < len(body):
-        char = body[at : at + 1]
-        if char == b"\\":
-            at += 1
-        elif in_class:
-            in_class = char != b"]"
-        elif char == b"[":
-            in_class = True
-            at += 2 if body[at + 1 : at + 3] == b"^]" else 1 if body[at + 1 : at + 2] == b"]" else 0
-        elif char == b"|" and depth == 0:
-            return True
-        else:
-            depth += (char == b"(") - (char == b")")
-        at += 1
-    return False
-
-
-__all__ = [
-    "Captures",
-    "Compiled",
-    "Condition",
-    "Modifier",
-    "PatternError",
-    "Test",
-    "compile_all",
-    "compile_condition",
-    "source_pattern_fault",
-]
+def _check_source(pattern: Pattern, from_group: bool, at: KeyPath) -> None:
+    if b"source_ip" not in pattern.groupindex:
+        return
+    if from_group:
+        what = "a pattern that catches source_ip must test a field: a group's text has no ends that nobody can choose"
+        raise ConditionFault(at, what, "catch source_ip where the group is caught")
+    if fault := source_pattern_fault(pattern):
+        raise ConditionFault(at, fault, f"the pattern is {pattern.pattern.decode('utf-8', 'replace')}")

@@ -6,6 +6,7 @@ Latin-1 every byte is a character.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -47,6 +48,7 @@ def _options(memory: int) -> Any:
     return options
 
 
+@functools.lru_cache(maxsize=64)  # a rule's patterns are compiled to check what is written, and again to use it
 def compile_pattern(pattern: str) -> Pattern:
     """Compile what a rule says.
 

@@ -16,9 +16,8 @@ from ironpost_core.wording import did_you_mean
 from ironpost_logpipe.conditions import (
     Compiled,
     Condition,
-    PatternError,
+    ConditionFault,
     compile_all,
-    source_pattern_fault,
 )
 from ironpost_logpipe.event import FIELDS, is_field
 
@@ -162,14 +161,10 @@ def compile_rule(document: RuleDocument, origin: str = "") -> Rule:
     at = ("detection", "conditions")
     try:
         detection = compile_all(document.detection.conditions)
-    except PatternError as error:
-        raise RuleFault(at, f"a regex that RE2 does not take: {error}", "it has no look-around, no \\1") from None
+    except ConditionFault as fault:
+        raise RuleFault((*at, *fault.at), fault.what, fault.remedy) from None
     if forbidden := sorted(detection.groups & _FORBIDDEN_GROUPS):
         raise RuleFault(at, f"a pattern catches {forbidden[0]}", "only the source says that, never a message")
-    for pattern in detection.patterns:
-        fault = source_pattern_fault(pattern) if b"source_ip" in pattern.groupindex else ""
-        if fault:
-            raise RuleFault(at, fault, f"the pattern is {pattern.pattern.decode('utf-8', 'replace')}")
     keys = document.threshold.keys if document.threshold else ()
     for key in keys:
         if key not in detection.groups and not is_field(key):
