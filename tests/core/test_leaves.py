@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
@@ -75,6 +76,7 @@ def test_each_type_is_read(kind: Any, value: object, meant: object) -> None:
         (float, float("inf"), ""),
         (float, 10**400, ""),
         (str, 5, "put it in quotes"),
+        (str, datetime(2026, 1, 1, tzinfo=UTC), "put it in quotes"),
         (str, [], ""),
         (str, "\udc80", "it is not UTF-8"),
         (Path, "", ""),

@@ -251,3 +251,25 @@ How long. Then gone. |
 def test_the_reference_lists_every_key() -> None:
     assert reference_markdown(SECTIONS[1:]) == REFERENCE
     assert "Where metrics are served." in reference_markdown(SECTIONS)
+
+
+@attrs.frozen(kw_only=True)
+class Branch:
+    name: str = setting(default="", help="Its name.")
+    branches: tuple[Branch, ...] = setting(default=(), help="More of them.")
+    twin: Branch | None = setting(default=None, help="Another one.")
+
+
+@attrs.frozen(kw_only=True)
+class Tree:
+    branches: tuple[Branch, ...] = setting(default=(), help="What it holds.")
+
+
+def test_a_table_that_can_hold_itself_is_shown_once() -> None:
+    section = Section(name="tree", type=Tree)
+    assert reference_markdown([section]).count("### `[[tree.branches") == 1
+    assert render_toml([section], {}, comments=True).count("[tree.branches") == 1
+    value = Tree(branches=(Branch(name="a", branches=(Branch(name="b", twin=Branch(name="c")),)),))
+    written = render_toml([section], {"tree": value}, comments=False)
+    assert "[[tree.branches.branches]]" in written
+    assert load(written.encode(), file="f", sections=[section], environ={}).values["tree"] == value

@@ -32,7 +32,7 @@ def rule(text: str) -> Rule:
 
 def simple(conditions: str, name: str = "r", threshold: str = "") -> Rule:
     return rule(
-        f"id: {name}\ntitle: A title\nseverity: low\ndetection: {{conditions: {conditions}}}\n"
+        f"id: {name}\ntitle: A title\nseverity: low\ndetection:\n  conditions: {conditions}\n"
         + (f"threshold: {threshold}\n" if threshold else "")
     )
 

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from ironpost_core.alerts import Severity
 from ironpost_core.errors import ConfigError, Problem
 from ironpost_logpipe.commands import logs, rules
+from ironpost_logpipe.conditions import Condition
 from ironpost_logpipe.config import LogPipelineConfig
+from ironpost_logpipe.rules import Override
 from logpipe.helpers import failed
 
 BROKEN = "id: x\ntitel: T\n"
@@ -43,7 +46,7 @@ def run(group: Any, *arguments: object, operator: Operator | None = None) -> Res
 
 def test_list() -> None:
     listed = json.loads(run(rules, "list", "--json").stdout)
-    assert {"id", "severity", "status", "title", "file", "overridden_by"} == set(listed[0])
+    assert {"id", "severity", "status", "title", "file", "overridden_by", "exceptions"} == set(listed[0])
     assert "ssh-password-guessing" in run(rules, "list").stdout
 
 
@@ -90,6 +93,41 @@ def test_explain() -> None:
     assert run(rules, "explain", "--rule", "none", "x").exit_code == 2
     only = json.loads(run(rules, "explain", "--json", "--rule", "ssh-invalid-users", failed().decode()).stdout)
     assert [rule["id"] for rule in only["rules"]] == ["ssh-invalid-users"]
+
+
+OFFICE = Condition(field="source_ip", modifier="cidr", value="203.0.113.0/24")
+
+
+def test_overrides_are_listed_and_explained() -> None:
+    override = Override(
+        rule="ssh-*", severity=Severity.LOW, except_=(OFFICE,), until="2100-01-01T00:00:00Z", reason="our scanner"
+    )
+    operator = Operator(LogPipelineConfig(override=(override,)))
+    text = run(rules, "list", operator=operator).stdout
+    assert "low       enabled   SSH password guessing (changed by ssh-*)" in text
+    shown = "except source_ip cidr '203.0.113.0/24' until 2100-01-01T00:00:00+00:00: our scanner"
+    assert shown in text
+    dropped = run(rules, "explain", failed().decode(), operator=operator)
+    assert dropped.exit_code == 1
+    assert "ssh-password-guessing: matches, but is dropped (changed by ssh-*)" in dropped.stdout
+    assert f"{shown} (holds)" in dropped.stdout
+    other = run(rules, "explain", failed(address="198.51.100.1").decode(), operator=operator)
+    assert other.exit_code == 0
+    assert f"{shown} (does not hold)" in other.stdout
+
+
+def test_an_explanation_says_why_not() -> None:
+    line = failed().decode().replace("sshd", "nginx")
+    assert "no  app startswith 'sshd': 'nginx' does not start with 'sshd'" in run(rules, "explain", line).stdout
+
+
+def test_replay_says_what_exceptions_dropped(tmp_path: Path) -> None:
+    log = tmp_path / "auth.log"
+    log.write_bytes(b"".join(failed(second) + b"\n" for second in range(5)))
+    operator = Operator(LogPipelineConfig(override=(Override(rule="*", except_=(OFFICE,)),)))
+    result = run(logs, "replay", log, operator=operator)
+    assert result.exit_code == 0
+    assert "5 matches (5 dropped by exceptions), 0 alerts" in result.stderr
 
 
 def test_terminal_codes_in_lines_are_escaped() -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ironpost_core.config import load
+from ironpost_core.show import render_toml
 from ironpost_core.structure import FAILED, Report, structure
 from ironpost_logpipe.config import (
     FileSource,
@@ -174,3 +176,47 @@ def test_only_a_proven_sender_is_more_than_claimed_unless_one_says_so(source: di
 def test_limits_of_connections_have_defaults() -> None:
     source = SyslogSource(protocol="tcp")
     assert (source.connections, source.patience) == (256, 3600)
+EXCEPTION = """
+[[log_pipeline.override]]
+rule = "ssh-*"
+until = "2026-12-01T00:00:00+01:00"
+reason = "our scanner"
+
+[[log_pipeline.override.except]]
+field = "source_ip"
+modifier = "cidr"
+value = ["10.0.0.0/8", "2001:db8::/32"]
+
+[[log_pipeline.override.except]]
+count = { at_least = 1, of = [{ not = { field = "pid", modifier = "ge", value = 2.5 } }, { field = "app", value = 7 }] }
+"""
+
+
+def test_exceptions_are_read_and_written_and_read() -> None:
+    loaded = load(EXCEPTION.encode(), file="f", sections=[section()], environ={})
+    assert not loaded.problems
+    (override,) = loaded.values["log_pipeline"].override
+    assert override.except_[0].value == ("10.0.0.0/8", "2001:db8::/32")
+    assert override.except_[1].count.of[0].not_.value == 2.5
+    written = render_toml([section()], loaded.values, comments=False)
+    assert load(written.encode(), file="f", sections=[section()], environ={}).values == loaded.values
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"cidr"', '"cider"', 'f:9: log_pipeline.override[0].except[0].modifier: found "cider"'),
+        ('"cidr"', '"cider"', 'did you mean "cidr"?'),
+        ("10.0.0.0/8", "10.1.0.0/8", "f:10: log_pipeline.override[0].except[0].value[0]: found"),
+        ("10.0.0.0/8", "10.1.0.0/8", 'did you mean "10.0.0.0/8"?'),
+        ('"2026-12-01T00:00:00+01:00"', "2026-12-01T00:00:00+01:00", "put it in quotes"),
+        ("+01:00", "", "f:4: log_pipeline.override[0].until: expected a time with its zone"),
+        ("at_least = 1", "at_least = 3", "f:13: log_pipeline.override[0].except[1].count: at_least 3 of 2"),
+        ("value = 2.5", 'value = "x"', '.count.of[0].not.value: found "x" (expected a number)'),
+        ("not =", "nto =", 'nto: unknown key (did you mean "not"?)'),
+        ("value = 7", "value = true", ".count.of[1].value: found true (expected a text or"),
+    ],
+)
+def test_mistakes_in_exceptions_are_named_where_they_are(old: str, new: str, message: str) -> None:
+    loaded = load(EXCEPTION.replace(old, new).encode(), file="f", sections=[section()], environ={})
+    assert message in "\n".join(map(str, loaded.problems))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Callable, Mapping
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
@@ -88,7 +89,7 @@ def _str(value: object) -> str:
         except UnicodeEncodeError:
             raise MisfitError("it is not UTF-8") from None
         return value
-    quotes = isinstance(value, (bool, int, float))
+    quotes = isinstance(value, (bool, int, float, date, time))  # a datetime is a date
     raise MisfitError("put it in quotes" if quotes else "")
 
 

@@ -105,8 +105,8 @@ def _commented_pair(field: Field, current: Any, default: Any) -> str:
     return text if current != default else f"#{text}"
 
 
-def _example(cls: Any, at: tuple[str, ...], header: str) -> list[str]:
-    """A table as comments only; a key's help stands behind it."""
+def _example(cls: Any, at: tuple[str, ...], header: str, around: tuple[Any, ...] = ()) -> list[str]:
+    """A table as comments only; a key's help stands behind it. One that can hold itself is shown once."""
     lines = [f"# {header.format(dotted(at))}"]
     inner: list[str] = []
     for field in fields_of(cls):
@@ -115,7 +115,9 @@ def _example(cls: Any, at: tuple[str, ...], header: str) -> list[str]:
             note = "" if field.key == "type" else f"  # {field.meta.help}" + (" Required." if field.required else "")
             lines.append(f"# {_pair(field, shown_value(field, _sample(field)))}{note}")
         for each in classes:
-            inner += _example(each, (*at, field.key), "[[{}]]" if item_of(field.kind) is not None else "[{}]")
+            if each not in (*around, cls):
+                nested = "[[{}]]" if item_of(field.kind) is not None else "[{}]"
+                inner += _example(each, (*at, field.key), nested, (*around, cls))
     return lines + inner
 
 
@@ -148,7 +150,7 @@ def reference_markdown(sections: Sequence[Section[Any]]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _reference(cls: Any, path: tuple[str, ...], *, variables: bool) -> Iterator[str]:
+def _reference(cls: Any, path: tuple[str, ...], *, variables: bool, around: tuple[Any, ...] = ()) -> Iterator[str]:
     rows = ["| key | type | default | unit | environment | meaning |", "|---|---|---|---|---|---|"]
     rows += [_row(field, (*path, field.key), variables=variables) for field in fields_of(cls)]
     yield "\n".join(rows)
@@ -157,10 +159,12 @@ def _reference(cls: Any, path: tuple[str, ...], *, variables: bool) -> Iterator[
         at = dotted((*path, field.key))
         classes = _kinds_of_tables(field)
         for each in classes:
+            if each in (*around, cls):  # a table that can hold itself; its keys are those above
+                continue
             tag = next((kind.kind for kind in fields_of(each) if kind.key == "type"), None)
             title = f"### `[[{at}]]`" if is_array else f"### `[{at}]`"
             yield title + (f" with `type` {describe(tag)}" if tag is not None and len(classes) > 1 else "")
-            yield from _reference(each, (*path, field.key), variables=variables and not is_array)
+            yield from _reference(each, (*path, field.key), variables=variables and not is_array, around=(*around, cls))
 
 
 def _row(field: Field, at: tuple[str, ...], *, variables: bool) -> str:

@@ -49,6 +49,8 @@ def list_rules(context: click.Context, folders: tuple[Path, ...], as_json: bool)
     \b
     Example: ironpost rules list --json
     """
+    from ironpost_logpipe.explain import listed
+
     loaded = _load(context, folders)
     rows = [
         {
@@ -58,6 +60,7 @@ def list_rules(context: click.Context, folders: tuple[Path, ...], as_json: bool)
             "title": rule.document.title,
             "file": rule.origin,
             "overridden_by": list(rule.overridden),
+            "exceptions": [listed(each) for each in rule.exemptions],
         }
         for rule in loaded.rules
     ]
@@ -65,8 +68,21 @@ def list_rules(context: click.Context, folders: tuple[Path, ...], as_json: bool)
         _print_json(rows)
     else:
         for row in rows:
-            click.echo(_safe(f"{row['id']:36} {row['severity']:9} {row['status']:9} {row['title']}"))
+            _print_row(row)
     _report(loaded)
+
+
+def _print_row(row: dict[str, Any]) -> None:
+    changed = f" (changed by {', '.join(row['overridden_by'])})" if row["overridden_by"] else ""
+    click.echo(_safe(f"{row['id']:36} {row['severity']:9} {row['status']:9} {row['title']}{changed}"))
+    for exception in row["exceptions"]:
+        click.echo(_safe(f"{'':36} {_exception_line(exception)}"))
+
+
+def _exception_line(exception: dict[str, Any]) -> str:
+    until = f" until {exception['until']}" if exception["until"] else ""
+    reason = f": {exception['reason']}" if exception["reason"] else ""
+    return f"except {' or '.join(exception['conditions'])}{until}{reason}"
 
 
 @rules.command()
@@ -133,20 +149,22 @@ def explain(context: click.Context, line: str, only: str | None, folders: tuple[
 
     \b
     Example: ironpost rules explain 'Nov  3 10:00:00 web1 sshd[1]: Failed password for root from 192.0.2.1 port 1 ssh2'
-    Exits with 1 when no rule matches.
+    Exits with 1 when no rule matches, or exceptions drop what matches.
     """
+    from datetime import UTC, datetime
+
     from ironpost_logpipe.explain import explain as explained
 
     loaded = _load(context, folders)
     chosen = [rule for rule in loaded.rules if only is None or rule.id == only]
     if only is not None and not chosen:
         raise click.BadParameter(f"there is no rule {only!r}", context, param_hint="--rule")
-    result = explained(chosen, line)
+    result = explained(chosen, line, now=datetime.now(UTC))
     if as_json:
         _print_json(result)
     else:
         _print_explained(result)
-    if not any(rule["matches"] for rule in result["rules"]):
+    if not any(rule["matches"] and not rule["excepted"] for rule in result["rules"]):
         context.exit(EXIT_NO)
 
 
@@ -155,12 +173,18 @@ def _print_explained(result: dict[str, Any]) -> None:
         if name != "raw":
             click.echo(_safe(f"{name:10} {value}"))
     for rule in [each for each in result["rules"] if each["held"]][:5]:
-        click.echo(_safe(f"\n{rule['id']}: {'matches' if rule['matches'] else 'does not match'}"))
+        verdict = "matches, but is dropped" if rule["excepted"] else "matches" if rule["matches"] else "does not match"
+        changed = f" (changed by {', '.join(rule['overridden_by'])})" if rule["overridden_by"] else ""
+        click.echo(_safe(f"\n{rule['id']}: {verdict}{changed}"))
         for step in rule["conditions"]:
+            why = f": {step['why']}" if "why" in step else ""
             indent = "  " * (step["depth"] + 1)
-            click.echo(_safe(f"{indent}{'yes' if step['holds'] else 'no '} {step['condition']}"))
+            click.echo(_safe(f"{indent}{'yes' if step['holds'] else 'no '} {step['condition']}{why}"))
         for name, value in rule["captures"].items():
             click.echo(_safe(f"  {name} = {value}"))
+        for exception in rule["exceptions"]:
+            state = "over" if exception["over"] else "holds" if exception["drops"] else "does not hold"
+            click.echo(_safe(f"  {_exception_line(exception)} ({state})"))
 
 
 @logs.command()
@@ -217,9 +241,9 @@ def _alert_line(alert: Any) -> str:
 def _print_summary(summary: Any) -> None:
     rate = summary.lines / summary.seconds if summary.seconds else 0.0
     click.echo(f"\n{summary.lines:,} lines in {summary.seconds:.2f} s ({rate:,.0f} lines/s)", err=True)
-    click.echo(
-        f"{summary.parse_errors:,} parse errors, {summary.matches:,} matches, {summary.alerts:,} alerts", err=True
-    )
+    dropped = f" ({summary.exempted:,} dropped by exceptions)" if summary.exempted else ""
+    found = f"{summary.matches:,} matches{dropped}, {summary.alerts:,} alerts"
+    click.echo(f"{summary.parse_errors:,} parse errors, {found}", err=True)
     for source, events in summary.sources.most_common(10):
         click.echo(f"  {events:8,} events from {source}", err=True)
 

@@ -86,13 +86,18 @@ class Condition:
     """One condition as written: a test of a field, or one of `any`, `all`, `not` and `count` around others."""
 
     field: str | None = setting(
-        default=None, help="The field that is tested, or a group that a condition before this one catches."
+        default=None,
+        help="The field that is tested, or a group that a condition before this one catches.",
+        example="source_ip",
     )
-    modifier: Modifier = setting(default="exact", help="How the field's text is compared with the value.")
+    modifier: Modifier = setting(
+        default="exact", help="How the field's text is compared with the value.", example="cidr"
+    )
     value: Value | None = setting(
         default=None,
         help="What it is compared with: a text, a number, a list; for regex, an RE2 pattern.",
         check=_fits,
+        example=("10.0.0.0/8",),
     )
     ignore_case: bool = setting(
         default=False, help="Whether A to Z count as a to z; no other letters do.", check=_foldable
@@ -113,7 +118,7 @@ class Condition:
 class Count:
     """So many of several conditions."""
 
-    at_least: int = setting(help="How many must hold.", check=between(1, 1000))
+    at_least: int = setting(help="How many must hold.", check=between(1, 1000), example=2)
     of: tuple[Condition, ...] = setting(help="The conditions.", check=non_empty())
 
     def __attrs_post_init__(self) -> None:

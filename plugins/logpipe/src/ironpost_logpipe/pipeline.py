@@ -19,6 +19,7 @@ from ironpost_core.hookspecs import Publisher
 from ironpost_logpipe import state
 from ironpost_logpipe.buffer import Buffer, Result
 from ironpost_logpipe.chunks import Chunk, Cursor, Position
+from ironpost_logpipe.exemptions import exempt
 from ironpost_logpipe.judge import Judge
 from ironpost_logpipe.matcher import Matcher
 
@@ -58,6 +59,8 @@ class Pipeline:
         observe: Callable[[float], object] = lambda _: None,
     ) -> None:
         self.positions: dict[str, Position | Cursor] = {}
+        #: Rule id → how many of its hits overrides dropped.
+        self.exempted: dict[str, int] = {}
         self.matcher = Matcher(())
         self.batch_size = 1000
         self.flush_interval = 0.1
@@ -134,6 +137,10 @@ class Pipeline:
         hits, errors = self.matcher.match(chunk.lines, chunk.source.format)
         result.matches += len(hits)
         for hit in hits:
+            rule = hit.rule
+            if rule.exemptions and exempt(rule.exemptions, hit.event, hit.captures, chunk.arrived):
+                self.exempted[rule.id] = self.exempted.get(rule.id, 0) + 1
+                continue
             alert = self._judge.alert(hit, chunk)
             if alert is not None:
                 self._send(alert, chunk, result)

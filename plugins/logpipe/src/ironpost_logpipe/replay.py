@@ -12,6 +12,7 @@ import attrs
 
 from ironpost_core.alerts import Alert, Key, Trust
 from ironpost_logpipe.chunks import HEAD, MAX_LINE, Chunk, Position, Source
+from ironpost_logpipe.exemptions import exempt
 from ironpost_logpipe.judge import Judge
 from ironpost_logpipe.matcher import Matcher
 from ironpost_logpipe.rules import Rule
@@ -29,6 +30,7 @@ class Summary:
     lines: int = 0
     parse_errors: int = 0
     matches: int = 0
+    exempted: int = 0
     alerts: int = 0
     seconds: float = 0.0
     size: int = 0
@@ -77,6 +79,9 @@ class Replay:
             self.summary.parse_errors += errors
             self.summary.matches += len(hits)
             for hit in hits:
+                if exempt(hit.rule.exemptions, hit.event, hit.captures, chunk.arrived):
+                    self.summary.exempted += 1
+                    continue
                 alert = self._judge.alert(hit, chunk)
                 if alert is not None:
                     self.summary.note(alert)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal as Choice
 from typing import TypeAlias
 
@@ -12,7 +12,7 @@ import attrs
 from ironpost_core.alerts import Key, Severity
 from ironpost_core.errors import Problem
 from ironpost_core.settings import Duration, between, each, matches, non_empty, setting
-from ironpost_core.wording import did_you_mean
+from ironpost_core.wording import did_you_mean, dotted
 from ironpost_logpipe.conditions import (
     Compiled,
     Condition,
@@ -20,6 +20,7 @@ from ironpost_logpipe.conditions import (
     compile_all,
 )
 from ironpost_logpipe.event import FIELDS, is_field
+from ironpost_logpipe.exemptions import Exemption, check_moment, compile_exemption, unusable
 
 Status: TypeAlias = Choice["enabled", "disabled", "test"]
 MAX_COUNT = 10_000
@@ -116,6 +117,20 @@ class Override:
     status: Status | None = setting(default=None, help="The status they get.")
     severity: Severity | None = setting(default=None, help="The severity they get.")
     threshold: ThresholdChange | None = setting(default=None, help="What changes in their thresholds.")
+    except_: tuple[Condition, ...] = setting(
+        default=(), help="A hit for which one of these holds is dropped before it counts."
+    )
+    until: str | None = setting(
+        default=None,
+        help="When the exceptions end, with the zone.",
+        check=check_moment,
+        example="2026-12-01T00:00:00Z",
+    )
+    reason: str = setting(default="", help="Why, for whoever reads this later; shown by `ironpost rules explain`.")
+
+    def __attrs_post_init__(self) -> None:
+        if self.until is not None and not self.except_:
+            raise ValueError("until says when the exceptions end, but there is no except")
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -128,6 +143,7 @@ class Rule:
         keys: the fields or groups of the threshold's key.
         origin: the file it is from, line included.
         overridden: the patterns of the overrides that changed it.
+        exemptions: which of its hits are dropped.
     """
 
     document: RuleDocument
@@ -135,6 +151,7 @@ class Rule:
     keys: tuple[str, ...] = ()
     origin: str = ""
     overridden: tuple[str, ...] = ()
+    exemptions: tuple[Exemption, ...] = ()
 
     @property
     def id(self) -> str:
@@ -174,38 +191,65 @@ def compile_rule(document: RuleDocument, origin: str = "") -> Rule:
 
 
 def apply_overrides(rule: Rule, overrides: Sequence[Override]) -> Rule:
-    """The rule as the operator wants it; later overrides win."""
-    document, used = rule.document, []
-    for override in overrides:
-        if not fnmatch.fnmatchcase(rule.id, override.rule):
-            continue
-        used.append(override.rule)
-        threshold = document.threshold
-        if threshold is not None and override.threshold is not None:
-            change = override.threshold
-            threshold = attrs.evolve(
-                threshold,
-                count=threshold.count if change.count is None else change.count,
-                timeframe=threshold.timeframe if change.timeframe is None else change.timeframe,
-            )
+    """The rule as the operator wants it; later overrides win, exceptions add up."""
+    used = [override for override in overrides if fnmatch.fnmatchcase(rule.id, override.rule)]
+    if not used:
+        return rule
+    document = rule.document
+    for override in used:
         document = attrs.evolve(
             document,
             status=override.status or document.status,
             severity=override.severity or document.severity,
-            threshold=threshold,
+            threshold=_changed(document.threshold, override.threshold),
         )
-    return attrs.evolve(rule, document=document, overridden=tuple(used)) if used else rule
+    exemptions = [_exemption(rule, override) for override in used]
+    return attrs.evolve(
+        rule,
+        document=document,
+        overridden=tuple(override.rule for override in used),
+        exemptions=tuple(each for each in exemptions if each is not None),
+    )
+
+
+def _changed(threshold: Threshold | None, change: ThresholdChange | None) -> Threshold | None:
+    if threshold is None or change is None:
+        return threshold
+    return attrs.evolve(
+        threshold,
+        count=threshold.count if change.count is None else change.count,
+        timeframe=threshold.timeframe if change.timeframe is None else change.timeframe,
+    )
+
+
+def _exemption(rule: Rule, override: Override) -> Exemption | None:
+    return compile_exemption(
+        override.except_,
+        rule.detection.groups,
+        until=override.until,
+        reason=override.reason,
+        override=override.rule,
+    )
 
 
 def idle_overrides(rules: Sequence[Rule], overrides: Sequence[Override]) -> list[Problem]:
-    """Overrides that no rule is changed by: most likely a misspelt id."""
-    ids = [rule.id for rule in rules]
-    return [
-        Problem(
-            where=f"log_pipeline.override[{index}].rule",
-            what=f"no rule is named {override.rule!r}",
-            remedy=did_you_mean(override.rule, ids),
-        )
-        for index, override in enumerate(overrides)
-        if not fnmatch.filter(ids, override.rule)
-    ]
+    """What in overrides changes no rule: most likely a misspelt id, field or group."""
+    problems: list[Problem] = []
+    for index, override in enumerate(overrides):
+        fitting = [rule for rule in rules if fnmatch.fnmatchcase(rule.id, override.rule)]
+        if fitting:
+            problems += _idle_exceptions(index, override, fitting)
+        else:
+            hint = did_you_mean(override.rule, [rule.id for rule in rules])
+            where = f"log_pipeline.override[{index}].rule"
+            problems.append(Problem(where=where, what=f"no rule is named {override.rule!r}", remedy=hint))
+    return problems
+
+
+def _idle_exceptions(index: int, override: Override, rules: Sequence[Rule]) -> Iterator[Problem]:
+    groups = {rule.detection.groups for rule in rules}
+    for place, condition in enumerate(override.except_):
+        if fault := unusable(condition, groups):
+            at = dotted(("log_pipeline", "override", index, "except", place, *fault.at))
+            what = f"for no rule that fits {override.rule!r} this can hold: {fault.what}"
+            yield Problem(where=at, what=what, remedy=fault.remedy)

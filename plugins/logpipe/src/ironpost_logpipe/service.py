@@ -177,6 +177,7 @@ class Service:
                 "files": self._loaded.files,
                 "broken": [str(problem) for problem in self._loaded.problems],
                 "evaluated_on_every_line": [rule.id for rule in self._matcher.unfiltered],
+                "hits_dropped_by_exceptions": dict(self._pipeline.exempted),
             },
             "threshold_keys": len(self._windows),
             "alerts_refused": tally.refused,
