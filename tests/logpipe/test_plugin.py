@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from certificates import certificate
 from ironpost_core.alerts import Key
-from ironpost_core.errors import ActionError, PluginError, RuleError
+from ironpost_core.errors import ActionError, PluginError
 from ironpost_core.hookspecs import State
 from ironpost_core.metrics import catalogue_of
 from ironpost_core.testing import CollectingPublisher, PluginRun
@@ -150,7 +151,7 @@ def test_a_reload_takes_over_rules_and_settings(tmp_path: Path) -> None:
     with run(config) as running:
         processed(running, 4)
         (rules / "mine.yaml").write_text(OWN)
-        assert running.act("reload-rules") == {"rules": 9}
+        assert running.act("reload-rules") == {"rules": 9, "problems": []}
         with log.open("ab") as file:
             file.write(b"Nov  3 10:00:09 web1 app[1]: MINE\n")
         processed(running, 5)
@@ -183,21 +184,74 @@ def turned(running: PluginRun) -> bool:
     return True
 
 
-def test_a_reload_that_can_not_be_is_refused_and_nothing_changes(tmp_path: Path) -> None:
-    log, rules = tmp_path / "auth.log", tmp_path / "rules"
-    rules.mkdir()
-    log.touch()
-    config = log_of(log, rule_dirs=[str(rules)])
-    with run(config) as running:
-        (rules / "bad.yaml").write_text("id: x\ntitel: y\n")
-        with pytest.raises(RuleError, match=r"bad\.yaml:2.*did you mean \"title\""):
-            running.reload(config | {"batch_size": 5})
-        with pytest.raises(ActionError, match="the old rules stay in force"):
-            running.act("reload-rules")
+def test_a_reload_with_other_sources_is_refused_and_nothing_changes(tmp_path: Path) -> None:
+    with run(log_of(tmp_path / "auth.log")) as running:
         with pytest.raises(PluginError, match="sources can't change"):
             running.reload({})
         assert running.metric("log_pipeline_rules_loaded") == 8
-        assert running.health().state is State.HEALTHY or "no readable" in running.health().reason
+
+
+def test_a_broken_file_keeps_its_rules_and_the_others_change(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log, rules = tmp_path / "auth.log", tmp_path / "rules"
+    rules.mkdir()
+    log.touch()
+    (rules / "a.yaml").write_text(OWN)
+    (rules / "b.yaml").write_text(OWN.replace("mine", "other").replace("MINE", "OTHER"))
+    with run(log_of(log, rule_dirs=[str(rules)])) as running:
+        (rules / "a.yaml").write_text(OWN.replace("title", "titel"))
+        (rules / "b.yaml").write_text(OWN.replace("mine", "new").replace("MINE", "NEW"))
+        answer = running.act("reload-rules")
+        assert answer["rules"] == 10
+        assert any("a.yaml:2: titel: unknown key" in problem for problem in answer["problems"])
+        health = running.health()
+        assert health.state is State.DEGRADED
+        assert "a.yaml:2" in health.reason
+        assert health.details["rules"]["files_kept_from_before"] == [str(rules / "a.yaml")]
+        assert "a.yaml stay as they were" in caplog.text
+        with log.open("ab") as file:
+            file.write(b"MINE\nOTHER\nNEW\n")
+        processed(running, 3)
+        running.wait_for(lambda: [alert.rule for alert in running.alerts] == ["mine", "new"])
+        (rules / "a.yaml").write_text(OWN.replace("mine", "mended").replace("MINE", "MENDED"))
+        assert running.act("reload-rules") == {"rules": 10, "problems": []}
+        assert running.health().details["rules"]["files_kept_from_before"] == []
+        with log.open("ab") as file:
+            file.write(b"MINE\nMENDED\n")
+        processed(running, 5)
+        running.wait_for(lambda: [alert.rule for alert in running.alerts] == ["mine", "new", "mended"])
+
+
+def test_no_line_is_lost_while_rules_are_reloaded_again_and_again(tmp_path: Path) -> None:
+    log, rules = tmp_path / "auth.log", tmp_path / "rules"
+    rules.mkdir()
+    log.touch()
+    (rules / "a.yaml").write_text(OWN)
+    count, written, reloads = 30_000, threading.Event(), 0
+
+    def write() -> None:
+        with log.open("ab") as file:
+            for number in range(0, count, 100):
+                file.write(b"".join(b"MINE %d\n" % each for each in range(number, number + 100)))
+                file.flush()
+        written.set()
+
+    with run(log_of(log, rule_dirs=[str(rules)])) as running:
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            while not written.is_set() or running.metric("log_pipeline_logs_processed_total") < count:
+                broken = OWN.replace("title", "titel") if reloads % 3 == 2 else OWN
+                (rules / "a.yaml").write_text(broken)
+                (rules / "b.yaml").write_text(OWN.replace("mine", f"other-{reloads}").replace("MINE", "OTHER"))
+                assert running.act("reload-rules")["rules"] == 10
+                running.clock.advance(0.3)
+                reloads += 1
+        finally:
+            writer.join()
+        assert reloads > 5
+        running.wait_for(lambda: len(running.alerts) == count)
+        assert [alert.evidence[0] for alert in running.alerts] == [f"MINE {number}" for number in range(count)]
+        assert running.metric("log_pipeline_logs_collected_total") == count
 
 
 def test_without_a_log_or_a_rule_it_is_degraded(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ironpost_logpipe.rulefiles import bundled_packs, load_rules, parse_rules, read_rule_file
+from ironpost_logpipe.rulefiles import Loaded, bundled_packs, load_rules, parse_rules, read_rule_file
+from ironpost_logpipe.rules import Override
 
 GOOD = (
     "id: {id}\ntitle: T\nseverity: low\ndetection:\n  conditions: [{{field: message, modifier: contains, value: x}}]\n"
@@ -96,3 +97,47 @@ def test_files_beyond_the_bound_are_said(tmp_path: Path, monkeypatch: pytest.Mon
     loaded = load_rules([tmp_path], [])
     assert [rule.id for rule in loaded.rules] == ["a"]
     assert "only the first 1 are read" in str(loaded.problems[0])
+
+
+def test_a_file_that_breaks_keeps_all_its_rules_until_it_is_whole_again(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    first, second = GOOD.format(id="first"), GOOD.format(id="second")
+
+    def load(content: str, before: Loaded) -> tuple[list[str], Loaded]:
+        file.write_text(content)
+        loaded = load_rules([tmp_path], [], before=before.by_file)
+        return [rule.id for rule in loaded.rules], loaded
+
+    ids, loaded = load(first, Loaded(()))
+    assert (ids, loaded.kept) == (["first"], ())
+    ids, loaded = load("a: [", loaded)
+    assert (ids, loaded.kept) == (["first"], (str(file),))
+    ids, loaded = load(second + "---\nid: x\n", loaded)  # half of a file is not taken over
+    assert (ids, loaded.kept) == (["first"], (str(file),))
+    assert loaded.problems
+    ids, loaded = load(second, loaded)
+    assert (ids, loaded.kept, loaded.problems) == (["second"], (), ())
+    file.unlink()
+    assert load_rules([tmp_path], [], before=loaded.by_file).rules == ()
+
+
+def test_of_a_file_that_was_never_whole_the_good_rules_are_taken(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(GOOD.format(id="first") + "---\nid: x\n")
+    loaded = load_rules([tmp_path], [])
+    file.write_text(GOOD.format(id="second") + "---\nid: x\n")
+    again = load_rules([tmp_path], [], before=loaded.by_file)
+    assert [rule.id for rule in again.rules] == ["second"]
+    assert again.kept == ()
+
+
+def test_a_folder_that_vanishes_keeps_its_rules(tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(GOOD.format(id="first"))
+    loaded = load_rules([folder], [])
+    folder.rename(tmp_path / "elsewhere")
+    again = load_rules([folder], [], [Override(rule="first", status="test")], loaded.by_file)
+    assert [(rule.id, rule.document.status) for rule in again.rules] == [("first", "test")]
+    assert "can't be read" in str(again.problems[0])
+    assert [rule.id for rule in load_rules([], [], before=loaded.by_file).rules] == []

@@ -59,10 +59,11 @@ class LogpipePlugin(Plugin[LogPipelineConfig]):
         if self._service is not None:
             self._service.stop()
 
-    def _reload_rules(self, _request: ReloadRules) -> dict[str, int]:
+    def _reload_rules(self, _request: ReloadRules) -> dict[str, Any]:
         if self._service is None or self._context is None:
             raise ActionError("the log pipeline is not running")
         try:
-            return {"rules": self._service.reload(self._context.config)}
+            rules = self._service.reload(self._context.config)
+            return {"rules": rules, "problems": [str(problem) for problem in self._service.problems]}
         except IronpostError as error:
             raise ActionError(f"the old rules stay in force: {error}") from error

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from ironpost_core import metrics as catalogue
-from ironpost_core.errors import PluginError, Problem, RuleError
+from ironpost_core.errors import PluginError, Problem
 from ironpost_core.hookspecs import Context, Health, State
 from ironpost_core.instruments import Reading
 from ironpost_logpipe.buffer import Buffer
@@ -115,28 +115,36 @@ class Service:
     def reload(self, config: LogPipelineConfig) -> int:
         """Take over another configuration and the rule files as they are now; how many rules are in force.
 
+        A file that is broken now keeps the rules it had; what is wrong with it is logged and in `problems`.
+
         Raises:
-            PluginError: the sources changed.
-            RuleError: a rule file is broken that was not broken before; nothing changes then.
+            PluginError: the sources changed, or the rules together can't be compiled; nothing changes then.
         """
         if config.sources != self._context.config.sources:
             what = "log_pipeline.sources can't change while it runs"
             raise PluginError(self._context.name, what, "restart ironpost, or undo that change")
-        loaded = load_rules(config.rule_dirs, config.packs, config.override)
-        known = set(map(str, self._loaded.problems))
-        fresh = [problem for problem in loaded.problems if str(problem) not in known]
-        if fresh:
-            raise RuleError(fresh)
+        loaded = load_rules(config.rule_dirs, config.packs, config.override, self._loaded.by_file)
         matcher = self._compiled(loaded)
         same = _unchanged(self._loaded.rules, loaded.rules)
         self._buffer.resize(config.buffer_capacity, config.buffer_size, config.drop_policy)
         self._set_batches(config)
         self._pipeline.exchange(matcher, same, config.threshold_keys)
+        known = set(map(str, self._loaded.problems))
         self._loaded, self._matcher = loaded, matcher
         for reader in self._readers:
             if isinstance(reader, TcpListener):
                 reader.renew()
+        for problem in loaded.problems:
+            if str(problem) not in known:
+                self._log.error("%s", problem)
+        if loaded.kept:
+            self._log.warning("the rules of %s stay as they were", ", ".join(loaded.kept))
         return len(matcher.rules)
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with the rule files."""
+        return self._loaded.problems
 
     def stop(self) -> None:
         """Wait for the matcher's last checkpoint."""
@@ -176,6 +184,7 @@ class Service:
                 "in_force": len(self._matcher.rules),
                 "files": self._loaded.files,
                 "broken": [str(problem) for problem in self._loaded.problems],
+                "files_kept_from_before": list(self._loaded.kept),
                 "evaluated_on_every_line": [rule.id for rule in self._matcher.unfiltered],
                 "hits_dropped_by_exceptions": dict(self._pipeline.exempted),
             },
