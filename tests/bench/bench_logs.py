@@ -28,6 +28,7 @@ from ironpost_logpipe.chunks import Chunk, Source
 from ironpost_logpipe.config import SyslogSource
 from ironpost_logpipe.judge import Judge
 from ironpost_logpipe.matcher import Matcher
+from ironpost_logpipe.patterns import compile_pattern, span_finder
 from ironpost_logpipe.pipeline import Pipeline
 from ironpost_logpipe.rulefiles import load_rules, parse_rules
 from ironpost_logpipe.rules import Rule
@@ -107,6 +108,22 @@ def with_re(path: Path, count: int) -> float:
     return time.perf_counter() - begin
 
 
+def backtracking() -> dict[str, float]:
+    """A pattern for which `re` needs exponential time: seconds for 64 KiB, and what a byte costs at 1 MiB beside that.
+
+    The latter is about 1 when the time is linear.
+    """
+    find = span_finder(compile_pattern(r"^((a+)+)+b$"))
+
+    def seconds(size: int) -> float:
+        begin = time.perf_counter()
+        find(b"a" * size)
+        return time.perf_counter() - begin
+
+    short, long = best(lambda: seconds(1 << 16)), best(lambda: seconds(1 << 20))
+    return {"seconds_64_KiB": short, "cost_of_a_byte_at_1_MiB_to_64_KiB": long / short / 16}
+
+
 def best(run: Callable[[], float]) -> float:
     return min(run() for _ in range(RUNS))
 
@@ -174,6 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with TemporaryDirectory() as folder:
         found = figures(options.lines, Path(folder))
+    found |= {f"backtracking_pattern_{name}": value for name, value in backtracking().items()}
     udp = over_udp(options.lines)
     if options.json:
         print(json.dumps({"lines_per_second": found, "udp": udp}))

@@ -84,6 +84,19 @@ def test_test(tmp_path: Path) -> None:
     assert json.loads(run(rules, "test", "--json", tmp_path).stdout)["failures"][0]["rule"] == "failing"
 
 
+def test_lint(tmp_path: Path) -> None:
+    good = run(rules, "lint")
+    assert good.exit_code == 0, good.output
+    assert "0 warnings" in good.stdout
+    (tmp_path / "a.yaml").write_text(FAILING.replace("match", "no_match"))
+    result = run(rules, "lint", tmp_path)
+    assert result.exit_code == 1
+    assert f"{tmp_path}/a.yaml:2: failing: warning: its tests lack match" in result.stdout
+    assert json.loads(run(rules, "lint", "--json", tmp_path).stdout)[0]["check"] == "tests"
+    (tmp_path / "a.yaml").write_text(BROKEN)
+    assert run(rules, "lint", tmp_path).exit_code == 1
+
+
 def test_explain() -> None:
     result = run(rules, "explain", failed().decode())
     assert result.exit_code == 0

@@ -4,7 +4,9 @@ import time
 
 import pytest
 
+from ironpost_logpipe.chunks import MAX_LINE
 from ironpost_logpipe.literals import Literal
+from ironpost_logpipe.matcher import Matcher
 from ironpost_logpipe.patterns import (
     PatternError,
     _public_spans,
@@ -13,6 +15,7 @@ from ironpost_logpipe.patterns import (
     search_set,
     span_finder,
 )
+from logpipe.helpers import simple
 
 
 def test_invalid_utf_8_does_not_evade_a_pattern() -> None:
@@ -60,3 +63,17 @@ def test_a_set_gets_more_memory_when_it_needs_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("ironpost_logpipe.patterns._SET_MEMORY_LIMIT", 1 << 13)
     with pytest.raises(PatternError, match="2000 patterns"):
         search_set(patterns)
+
+
+@pytest.mark.parametrize("pattern", [r"^(a+)+$", r"^(a|aa)+$", r"^(?:a?){50}a{50}$", r"^(.*a){12}$", r"(\s|a)*b$"])
+def test_what_would_backtrack_for_ages_ends(pattern: str) -> None:
+    """On a megabyte `re` would need longer than there is; RE2 reads it once."""
+    compiled = compile_pattern(pattern)
+    assert type(compiled).__module__.partition(".")[0] == "re2"
+    assert span_finder(compiled)(b"a" * (1 << 20) + b"!") is None
+
+
+def test_a_rule_with_such_a_pattern_meets_such_a_line() -> None:
+    made = simple("[{field: message, modifier: regex, value: '^((?P<user>a+)+)+b$'}]")
+    lines = [b"a" * MAX_LINE, b"a" * (MAX_LINE - 1) + b"b"]
+    assert [hit.line for hit in Matcher([made]).match(lines)[0]] == [1]

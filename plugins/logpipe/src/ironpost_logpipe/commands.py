@@ -112,6 +112,34 @@ def validate(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> 
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @_json_option
 @click.pass_context
+def lint(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Say what is odd about rules that work, and what those cost that are evaluated on every line.
+
+    \b
+    Example: ironpost rules lint ./rules
+    Exits with 1 when there are warnings or a file is broken; notes are no reason.
+    """
+    from ironpost_logpipe import lint as linting
+
+    loaded = _load(context, paths)
+    found = linting.lint(loaded.rules)
+    warnings = [finding for finding in found if finding.weight == "warning"]
+    if as_json:
+        keys = ("rule", "origin", "check", "weight", "what")
+        _print_json([{key: getattr(finding, key) for key in keys} for finding in found])
+    else:
+        for finding in found:
+            click.echo(_safe(str(finding)))
+        click.echo(f"{len(loaded.rules)} rules, {len(warnings)} warnings, {len(found) - len(warnings)} notes")
+    _report(loaded)
+    if warnings or loaded.problems:
+        context.exit(EXIT_NO)
+
+
+@rules.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@_json_option
+@click.pass_context
 def test(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
     """Run the examples inside rule files. Without PATHS: those of the rules that the daemon would use.
 
