@@ -71,14 +71,14 @@ def test_every_key_has_its_row_and_its_variable(installed):
         assert [key for key in every_key(section.type) if f"| `{key}` |" not in body] == []
 
 
-def every_key(cls):
-    """The keys of a class and of all tables in it, arrays of tables among them."""
+def every_key(cls, around=()):
+    """The keys of a class and of all tables in it, arrays of tables among them; of one in itself, once."""
     for field in fields_of(cls):
         yield field.key
         item = item_of(field.kind)
         for kind in members(field.kind if item is None else item):
-            if hasattr(kind, "__attrs_attrs__"):
-                yield from every_key(kind)
+            if hasattr(kind, "__attrs_attrs__") and kind not in (*around, cls):
+                yield from every_key(kind, (*around, cls))
 
 
 def test_every_command_has_its_help():
