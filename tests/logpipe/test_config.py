@@ -83,7 +83,7 @@ def test_without_sources_the_usual_logs_are_read() -> None:
     (source,) = sources_of(LogPipelineConfig())
     assert isinstance(source, FileSource)
     assert "/var/log/auth.log" in map(str, source.paths)
-    assert source.start == "end"
+    assert source.start == "window"
 
 
 def test_with_a_journal_the_files_that_hold_the_same_lines_are_not_read(

@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_one_that_is_no_file_is_said_beside_those_that_are(tmp_path: Path) -> No
     (tmp_path / "b.log").mkdir()
     made, _ = reader(FakeClock(), tmp_path / "a.log", tmp_path / "b.log")
     made.poll()
-    assert f"{tmp_path}/b.log can't be opened" in made.status.trouble
+    assert f"{tmp_path}/b.log can't be read" in made.status.trouble
     alone, _ = reader(FakeClock(), tmp_path / "b.log")
     alone.poll()
     assert "is not a regular file" in alone.status.trouble
@@ -78,6 +79,7 @@ def test_a_file_that_may_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest
     def refuse(*_: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")  # root, as whom tests may run, may read everything
 
+    (tmp_path / "a.log").touch()
     monkeypatch.setattr(os, "open", refuse)
     made, _ = reader(FakeClock(), tmp_path / "a.log")
     made.poll()
@@ -181,3 +183,77 @@ def test_deleted_files_that_a_pattern_found_are_let_go(tmp_path: Path) -> None:
 def test_paths_that_can_not_be_followed_are_refused(path: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         FileSource(paths=(Path(path),))
+
+
+def test_compressed_and_own_files_are_left_out_and_said(tmp_path: Path) -> None:
+    for name in ("a.log", "a.log.1", "a.log.2.gz", "own.log"):
+        (tmp_path / name).write_bytes(name.encode() + b"\n")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "b.log").write_bytes(b"b\n")
+    clock = FakeClock()
+    config = FileSource(paths=(tmp_path / "*.log*", tmp_path / "data" / "b.log"), start="beginning")
+    buffer = Buffer(1000, 1 << 20)
+    with (tmp_path / "own.log").open("ab", buffering=0) as own:
+        made = FileReader(
+            config, buffer=buffer, clock=clock, stopping=threading.Event(), stored={}, data_dir=tmp_path / "data"
+        )
+        made.poll()
+        assert lines(buffer) == [b"a.log", b"a.log.1"]
+        assert {Path(each["source"]).name: each["state"] for each in made.status.entries} == {
+            "a.log": "reading",
+            "a.log.1": "reading",
+            "a.log.2.gz": "not read: it is compressed",
+            "own.log": "not read: this daemon writes it",
+            "b.log": "not read: it is below general.data_dir",
+        }
+        assert made.status.trouble == ""
+        with (tmp_path / "a.log.1").open("ab", buffering=0) as later:  # now it is written by this daemon
+            clock.advance(6)
+            made.poll()
+            later.write(b"fed on itself\n")
+            own.write(b"fed on itself\n")
+            made.poll()
+    assert lines(buffer) == []
+
+
+def test_a_copy_that_a_pattern_finds_doubles_nothing(tmp_path: Path) -> None:
+    log, copy = tmp_path / "a.log", tmp_path / "a.log.1"
+    clock = FakeClock()
+    made, buffer = reader(clock, tmp_path / "a.log*")
+    for turn in range(5):
+        text = [b"%d: line %d, which is long enough to be told from others" % (turn, number) for number in range(9)]
+        with log.open("ab") as file:
+            file.write(b"".join(line + b"\n" for line in text[:6]))
+        clock.advance(6)
+        made.poll()
+        with log.open("ab") as file:
+            file.write(b"".join(line + b"\n" for line in text[6:]))
+        if copy.exists():
+            copy.rename(tmp_path / f"a.log.{turn + 1}")
+        copy.write_bytes(log.read_bytes())
+        clock.advance(6)
+        made.poll()  # the copy is found before the truncation is seen
+        os.truncate(log, 0)
+        for _ in range(30):
+            clock.advance(6)
+            made.poll()
+        assert lines(buffer) == text
+    assert made.gaps == 5
+
+
+def test_a_file_met_for_the_first_time_begins_with_the_window(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    clock = FakeClock()
+    now = clock.now()
+    log.write_bytes(
+        b"".join(
+            b"%s web1 app[1]: %d\n" % ((now - timedelta(seconds=ago)).isoformat().encode(), ago)
+            for ago in (90, 61, 59, 1)
+        )
+    )
+    config = FileSource(paths=(log,))
+    buffer = Buffer(1000, 1 << 20)
+    made = FileReader(config, buffer=buffer, clock=clock, stopping=threading.Event(), stored={}, window=lambda: 60.0)
+    os.utime(log, (now.timestamp(), now.timestamp()))
+    made.poll()
+    assert [line.rpartition(b" ")[2] for line in lines(buffer)] == [b"59", b"1"]

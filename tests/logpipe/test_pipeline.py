@@ -104,7 +104,7 @@ class CrashingPublisher(CollectingPublisher):
 def test_after_crashes_the_history_is_that_of_an_uninterrupted_run(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ironpost_logpipe.tail.BLOCK", 700)  # some seven lines a chunk, so that there are many
+    monkeypatch.setattr("ironpost_logpipe.opened.BLOCK", 700)  # some seven lines a chunk, so that there are many
     log = tmp_path / "auth.log"
     log.write_bytes(attack(600))
     whole = CollectingPublisher()

@@ -27,7 +27,8 @@ def listener(drops: int, framing_errors: int, refused: int) -> Listener:
 def test_it_speaks_for_every_metric_but_the_histogram() -> None:
     tally = Tally(collected=10, processed=5, parse_errors={"syslog": 2}, dropped=1, buffered=2)
     listeners = [listener(4, 2, 7), listener(1, 0, 1)]
-    read = reading(tally, rules=3, evictions=4, listeners=listeners)
+    read = reading(tally, rules=3, evictions=4, gaps=6, listeners=listeners)
+    assert read["log_pipeline_files_gaps_total"] == 6
     assert set(read) == {spec.name for spec in catalogue_of("logpipe") if spec.kind != "histogram"}
     assert read["log_pipeline_parse_errors_total"] == {("syslog",): 2.0, ("json",): 0.0, ("unknown",): 0.0}
     assert read["log_pipeline_socket_drops_total"] == 5

@@ -11,8 +11,9 @@ def test_what_is_decoded_is_what_was_encoded() -> None:
     windows, pauses = Windows(5000), []
     for number in range(2500):
         windows.add(("rule", "local", (b"\xff%d" % number, b"")), 1.5 + number, 3, 10)
+    before = (Position("/a", 1, 4, b"x", 8, 9), Position("/a", 1, 5, b"y", 6, 7))
     positions = {
-        "/a": Position("/a", 1, 2, b"\x00\xff", 77),
+        "/a": Position("/a", 1, 2, b"\x00\xff", 77, 12, before),
         "/b\udcff": Position("/b\udcff", 1, 3, b"", 0),
         "journal": Cursor("journal", b"s=1;i=2"),
     }

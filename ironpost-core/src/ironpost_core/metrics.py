@@ -62,6 +62,7 @@ DAEMON_CONFIG_RELOADS_TOTAL = "daemon_config_reloads_total"
 LOG_PIPELINE_SOCKET_DROPS_TOTAL = "log_pipeline_socket_drops_total"
 LOG_PIPELINE_REFUSED_SENDERS_TOTAL = "log_pipeline_refused_senders_total"
 LOG_PIPELINE_FRAMING_ERRORS_TOTAL = "log_pipeline_framing_errors_total"
+LOG_PIPELINE_FILES_GAPS_TOTAL = "log_pipeline_files_gaps_total"
 LOG_PIPELINE_RULES_LOADED = "log_pipeline_rules_loaded"
 LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL = "log_pipeline_threshold_evictions_total"
 SYSTEM_CPU_SECONDS_TOTAL = "system_cpu_seconds_total"
@@ -241,6 +242,10 @@ _CATALOGUE: Mapping[str, tuple[MetricSpec, ...]] = MappingProxyType(
                 LOG_PIPELINE_FRAMING_ERRORS_TOTAL,
                 "Syslog connections whose messages could not be told apart or broke off",
             ),
+            _counter(
+                LOG_PIPELINE_FILES_GAPS_TOTAL,
+                "Times that a followed file was truncated, or gone at a start, so that lines may be missing",
+            ),
             _gauge(LOG_PIPELINE_RULES_LOADED, "Rules in force"),
             _counter(LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL, "Threshold windows forgotten, the table being full"),
         ),
@@ -326,6 +331,7 @@ _EXTRA = frozenset(
         LOG_PIPELINE_SOCKET_DROPS_TOTAL,
         LOG_PIPELINE_REFUSED_SENDERS_TOTAL,
         LOG_PIPELINE_FRAMING_ERRORS_TOTAL,
+        LOG_PIPELINE_FILES_GAPS_TOTAL,
         LOG_PIPELINE_RULES_LOADED,
         LOG_PIPELINE_THRESHOLD_EVICTIONS_TOTAL,
         *(spec.name for spec in _CATALOGUE["system"]),

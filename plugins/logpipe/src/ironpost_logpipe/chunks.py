@@ -45,13 +45,21 @@ class Source:
 
 @attrs.frozen
 class Position:
-    """How far a file has been read. `head` are its first bytes, at most HEAD."""
+    """How far a file has been read.
+
+    Attributes:
+        head: its first bytes, at most HEAD.
+        modified: when it was written to last, as of then, in nanoseconds since 1970.
+        before: the latest of the files that were at the path before it, and how far they were read.
+    """
 
     path: str
     device: int
     inode: int
     head: bytes
     offset: int
+    modified: int = 0
+    before: tuple[Position, ...] = ()
 
 
 @attrs.frozen
@@ -73,6 +81,7 @@ class Chunk:
         start: the offset of the first line, for files.
         after: how far the file or journal is read once these lines are processed; None for what can't be read again.
         senders: for datagrams, who sent each line.
+        head: the first bytes of the file that the lines are from; None for those of `after`.
     """
 
     source: Source
@@ -81,6 +90,7 @@ class Chunk:
     start: int = 0
     after: Position | Cursor | None = None
     senders: Sequence[str] = ()
+    head: bytes | None = None
 
     def __len__(self) -> int:
         return len(self.lines)

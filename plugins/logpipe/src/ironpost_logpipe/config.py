@@ -126,7 +126,11 @@ class FileSource:
         example=(Path("/var/log/auth.log"),),
     )
     format: Format = setting(default="auto", help=_FORMAT)
-    start: Start = setting(default="end", help="Where to begin in a file that was never read before.")
+    start: Start = setting(
+        default="window",
+        help="Where to begin in a file that was never read before: `window` at what the rules may still count, "
+        "`end`, or `beginning`.",
+    )
     trust: TrustName | None = setting(
         default=None,
         help="What its lines are worth: `local`, or `claimed` when every user may write to the file, unless set.",

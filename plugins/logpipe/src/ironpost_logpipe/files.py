@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
 
@@ -12,6 +12,9 @@ from ironpost_core.clock import Clock
 from ironpost_logpipe.buffer import Buffer
 from ironpost_logpipe.chunks import Chunk, Position, Source
 from ironpost_logpipe.config import FileSource
+from ironpost_logpipe.contact import FirstContact
+from ironpost_logpipe.opened import PACKED_NAMES
+from ironpost_logpipe.own import OwnFiles
 from ironpost_logpipe.status import Status
 from ironpost_logpipe.tail import FileTail, Read, Seen
 
@@ -28,10 +31,20 @@ class FileReader:
         buffer: where lines go; a full one makes this wait.
         clock, stopping: time, and the end.
         stored: how far files were read before.
+        window: how many seconds back lines matter in a file that is met for the first time.
+        data_dir: the daemon's own folder, in which nothing is followed.
     """
 
     def __init__(
-        self, config: FileSource, *, buffer: Buffer, clock: Clock, stopping: Event, stored: Mapping[str, Position]
+        self,
+        config: FileSource,
+        *,
+        buffer: Buffer,
+        clock: Clock,
+        stopping: Event,
+        stored: Mapping[str, Position],
+        window: Callable[[], float] = lambda: 0.0,
+        data_dir: Path | None = None,
     ) -> None:
         self._config = config
         self._buffer = buffer
@@ -39,12 +52,20 @@ class FileReader:
         self._stopping = stopping
         self._stored = dict(stored)
         self._seen = Seen(self._stored.values())
+        self._contact = FirstContact(lambda: clock.now().timestamp(), window, config.format)
+        self._own = OwnFiles(data_dir)
+        self._left_out: dict[Path, str] = {}
         self._by_pattern: set[Path] = set()
         self._tails: dict[Path, FileTail] = {}
         self._looked = float("-inf")
         self._rounds = 0
         name = config.name or ", ".join(map(str, config.paths))
         self.status = Status(f"file {name}")
+
+    @property
+    def gaps(self) -> int:
+        """How often lines may have been missed, because a file was truncated or gone."""
+        return self._seen.gaps
 
     def run(self) -> None:
         """Read until the end; on a supervised thread."""
@@ -73,21 +94,42 @@ class FileReader:
         """Start to follow files that are named, or that a pattern finds. Those that a pattern finds later are new."""
         later = self._rounds > 0
         self._rounds += 1
+        self._own.refresh()
         named = [path for path in self._config.paths if not glob.has_magic(str(path))]
         found = {each for path in self._config.paths if path not in named for each in _matching(path)}
         for path in sorted(self._by_pattern - found):
             if not self._tails[path].is_open:  # gone for good; a new one of that name is found again
-                del self._tails[path]
-                self._by_pattern.discard(path)
-        for path in [*named, *sorted(found)]:
-            if path not in self._tails:
+                self._drop(path)
+        for path in [path for path in self._tails if self._own.writes(path)]:
+            self._drop(path)
+        self._left_out = {}
+        # Those read before come first, so that copies of them are known as such.
+        for path in sorted({*named, *found}, key=lambda path: (str(path) not in self._stored, path)):
+            if path not in self._tails and not self._leave_out(path, path in named):
                 start = "beginning" if later and path in found else self._config.start
-                self._tails[path] = FileTail(path, start, self._stored.pop(str(path), None), self._seen)
+                stored = self._stored.pop(str(path), None)
+                self._tails[path] = FileTail(path, start, stored, self._seen, self._contact)
                 if path not in named:
                     self._by_pattern.add(path)
 
+    def _leave_out(self, path: Path, named: bool) -> bool:
+        """Whether not to follow a file, which then is said in the status."""
+        why = self._own.why(path)
+        if not why and not named and path.name.endswith(PACKED_NAMES):
+            why = "not read: it is compressed"
+        if why:
+            self._left_out[path] = why
+        return bool(why)
+
+    def _drop(self, path: Path) -> None:
+        self._tails.pop(path).close()
+        self._by_pattern.discard(path)
+
     def _hand_over(self, path: Path, tail: FileTail, read: Read) -> None:
-        chunk = Chunk(self._source(path, tail), read.lines, self._clock.now().timestamp(), read.start, read.after)
+        chunk = Chunk(
+            *(self._source(path, tail), read.lines, self._clock.now().timestamp(), read.start, read.after),
+            head=read.head,
+        )
         while not self._stopping.is_set() and not self._buffer.put(chunk, _WAIT):
             pass
 
@@ -96,14 +138,12 @@ class FileReader:
         return Source(name=str(path), trust=Trust(trust), format=self._config.format)
 
     def _report(self) -> None:
-        self.status.entries = [
-            {
-                "source": str(path),
-                "state": _state(tail),
-                "bytes_behind": tail.behind,
-            }
+        followed = [
+            {"source": str(path), "state": _state(tail), "bytes_behind": tail.behind}
             for path, tail in self._tails.items()
         ]
+        left_out = [{"source": str(path), "state": why} for path, why in self._left_out.items()]
+        self.status.entries = followed + left_out
         troubled = [f"{path} {tail.trouble}" for path, tail in self._tails.items() if tail.trouble]
         if not any(tail.is_open for tail in self._tails.values()):
             names = ", ".join(map(str, self._config.paths))

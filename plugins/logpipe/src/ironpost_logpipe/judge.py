@@ -130,7 +130,7 @@ class Judge:
             self._offsets = (chunk, chunk.offsets())
         start = self._offsets[1][hit.line]
         # Only the bytes up to this line, or the id would depend on how far the file had grown when it was read.
-        head = chunk.after.head[: start + len(chunk.lines[hit.line])]
+        head = (chunk.after.head if chunk.head is None else chunk.head)[: start + len(chunk.lines[hit.line])]
         return deterministic_id(hit.rule.id, *key, head, start, hit.event.raw)
 
     def _observables(self, hit: Hit, chunk: Chunk) -> tuple[Observable, ...]:

@@ -10,7 +10,9 @@ from ironpost_logpipe.buffer import Tally
 from ironpost_logpipe.listening import Listener
 
 
-def reading(tally: Tally, *, rules: int, evictions: int, listeners: Sequence[Listener] = ()) -> Reading:
+def reading(
+    tally: Tally, *, rules: int, evictions: int, gaps: int, listeners: Sequence[Listener] = ()
+) -> Reading:
     """Everything but the histogram, which is an instrument."""
     errors: dict[tuple[str, ...], float] = {
         (format_,): float(tally.parse_errors.get(format_, 0)) for format_ in catalogue.PARSER_FORMATS
@@ -31,4 +33,5 @@ def reading(tally: Tally, *, rules: int, evictions: int, listeners: Sequence[Lis
         catalogue.LOG_PIPELINE_SOCKET_DROPS_TOTAL: float(sum(listener.socket_drops for listener in listeners)),
         catalogue.LOG_PIPELINE_REFUSED_SENDERS_TOTAL: refused,
         catalogue.LOG_PIPELINE_FRAMING_ERRORS_TOTAL: float(sum(listener.framing_errors for listener in listeners)),
+        catalogue.LOG_PIPELINE_FILES_GAPS_TOTAL: float(gaps),
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from ironpost_core import metrics as catalogue
@@ -83,8 +84,15 @@ class Service:
         buffer, clock, stopping = self._buffer, self._context.clock, self._context.stopping
         if isinstance(source, FileSource):
             positions = self._pipeline.known_positions()
-            stored = {path: each for path, each in positions.items() if isinstance(each, Position)}
-            return FileReader(source, buffer=buffer, clock=clock, stopping=stopping, stored=stored)
+            return FileReader(
+                source,
+                buffer=buffer,
+                clock=clock,
+                stopping=stopping,
+                stored={path: each for path, each in positions.items() if isinstance(each, Position)},
+                window=lambda: longest_window(self._matcher.rules),
+                data_dir=_data_dir(self._context.state_dir),
+            )
         if isinstance(source, JournalSource):
             return JournalReader(
                 source,
@@ -158,6 +166,7 @@ class Service:
             rules=len(self._matcher.rules),
             evictions=self._windows.evictions,
             listeners=[reader for reader in self._readers if isinstance(reader, Listener)],
+            gaps=sum(reader.gaps for reader in self._readers if isinstance(reader, FileReader)),
         )
 
     def health(self) -> Health:
@@ -191,6 +200,17 @@ class Service:
             "threshold_keys": len(self._windows),
             "alerts_refused": tally.refused,
         }
+
+
+def longest_window(rules: Iterable[Rule]) -> float:
+    """How many seconds back lines matter to these rules."""
+    thresholds = (rule.document.threshold for rule in rules)
+    return max((threshold.timeframe for threshold in thresholds if threshold is not None), default=0.0)
+
+
+def _data_dir(state_dir: Path) -> Path:
+    """The daemon's folder, of which each plugin has a part."""
+    return state_dir.parent.parent if state_dir.parent.name == "plugins" else state_dir
 
 
 def _rule_troubles(problems: Sequence[Problem]) -> list[str]:

@@ -82,12 +82,14 @@ def decode(data: bytes, windows: Windows) -> dict[str, Position | Cursor]:
 
 def _plain(position: Position) -> list[Any]:
     head = base64.b64encode(position.head).decode("ascii")
-    return [position.path, position.device, position.inode, head, position.offset]
+    before = [_plain(each) for each in position.before]
+    return [position.path, position.device, position.inode, head, position.offset, position.modified, before]
 
 
 def _position(row: list[Any]) -> Position:
-    path, device, inode, head, offset = row
-    return Position(str(path), int(device), int(inode), base64.b64decode(head), int(offset))
+    path, device, inode, head, offset, modified, before = row
+    known = tuple(map(_position, before))
+    return Position(str(path), int(device), int(inode), base64.b64decode(head), int(offset), int(modified), known)
 
 
 def _rows(rows: Any) -> Iterable[list[Any]]:

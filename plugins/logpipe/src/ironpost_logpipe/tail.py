@@ -1,70 +1,67 @@
-"""Following one file: what was added, from where it was left, through rotation and truncation.
+"""Following one path: what was added, from where it was left, through rotation and truncation.
 
-A file is known by its inode and its first bytes (a device number changes between boots). Another file under the same
-name is read from its beginning, after what is left of the one before. A last line without its line end waits for it.
+The files that are or were at the path make a chain, the oldest first. A file is known by its inode and its first bytes
+(a device number changes between boots). Another file under the same name joins the chain, and so do those between the
+two which nobody saw while they had that name; a renamed file stays for a while, because its writer may hold it still.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import stat
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import attrs
 
-from ironpost_logpipe.chunks import HEAD, MAX_LINE, Position
+from ironpost_logpipe.chunks import Position
+from ironpost_logpipe.opened import Lines, OpenFile, TruncatedError, last_line_end
+from ironpost_logpipe.siblings import find_grown, find_missed
 
-BLOCK = 64 << 10
-#: A renamed file is followed for so long after its last line, because its writer may not have let go of it yet.
-_GRACE = 1.0
-#: A file that has no name any more is let go after so long without a line, or it would fill the disk unseen.
+#: A file that has another name or none is let go after so long without a line, or it would fill the disk unseen.
 _FORGET = 60.0
+#: So long an unended last line of such a file waits for its end.
+_UNENDED = 10.0
+#: With more files than this in a chain, the oldest are let go sooner; and no more than _MOST are ever open.
+_MANY, _SOON, _MOST = 8, 1.0, 64
+#: So many files that were at the path before are known by a checkpoint.
+_BEFORE = 8
 _REMEMBERED = 4096
-_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
-_BINARY = getattr(os, "O_BINARY", 0)
+#: A file that appears later is new, so it is read from its beginning, unless it is too large to have just been made.
+NEW = 8 << 20
 
-Start: TypeAlias = Literal["end", "beginning"]
+Start: TypeAlias = Literal["window", "end", "beginning"]
+#: Where to begin in a file that was never met, by its descriptor.
+Contact: TypeAlias = Callable[[int], int]
 
 
 @attrs.frozen
 class Read:
-    """Lines, where the first of them begins, and how far the file is read after them."""
+    """Lines, where the first of them begins in the file that begins with `head`, and how far all is read then."""
 
     lines: list[bytes]
     start: int
     after: Position
-
-
-@attrs.define
-class _Open:
-    """The file that is open."""
-
-    descriptor: int
-    device: int
-    inode: int
     head: bytes
-    offset: int
-    world_writable: bool
-    #: Up to here no end was found for a line that is longer than one may be; not searched again at each look.
-    searched: int = 0
 
 
 class Seen:
     """The files that several tails have read, so that one that gets another's name is not read twice.
 
-    A checkpoint holds one position for each name, so a crash in the seconds between a rotation and the next look at
-    the folder forgets this, and a pattern that finds the rotated file has it read again.
-
     Attributes:
         held: device and inode of those that are open.
+        gaps: how often a file was found truncated or gone, so that lines may be missing.
     """
 
     def __init__(self, stored: Iterable[Position] = ()) -> None:
-        self.held: set[tuple[int, int]] = set()
-        self._positions = {(each.device, each.inode): each for each in stored}
+        self.held: dict[tuple[int, int], OpenFile] = {}
+        self.gaps = 0
+        self._positions: dict[tuple[int, int], Position] = {}
+        for position in stored:
+            for each in (*position.before, position):
+                self.note(each)
 
     def note(self, position: Position) -> None:
         """Remember how far a file is read; the longest unchanged is forgotten when there are too many."""
@@ -74,251 +71,271 @@ class Seen:
         if len(self._positions) > _REMEMBERED:
             del self._positions[next(iter(self._positions))]
 
-    def offset(self, file: _Open) -> int | None:
+    def offset(self, file: OpenFile) -> int | None:
         """How far this file was read under whatever name."""
-        position = self._positions.get((file.device, file.inode))
-        return position.offset if position is not None and _is(file, position) else None
+        position = self._positions.get(file.key)
+        return position.offset if position is not None and file.is_(position) else None
+
+    def is_copy(self, file: OpenFile) -> bool:
+        """Whether it is a copy of one that is open: whoever reads that one reads the rest of the copy, if it must."""
+        for held in self.held.values():
+            if file.is_copy_of(held):
+                read = min(file.size(), held.offset)
+                self.note(Position("", file.device, file.inode, file.head, read))
+                return True
+        return False
 
 
 class FileTail:
     """One path. Not thread-safe.
 
     Args:
-        path: the file.
+        path: where the file is.
         start: where to begin in a file that is there already and was never read.
         stored: how far it was read before.
         seen: what the tails beside this one have read.
+        contact: finds the place to begin at for the start "window".
     """
 
-    def __init__(self, path: Path, start: Start, stored: Position | None = None, seen: Seen | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        start: Start,
+        stored: Position | None = None,
+        seen: Seen | None = None,
+        contact: Contact = last_line_end,
+    ) -> None:
         self.path = path
         self.trouble = ""
         self.is_twin = False
+        self.behind = 0
+        self.world_writable = False
+        self._name = os.fspath(path)
         self._others = Seen() if seen is None else seen
         self._start = start
+        self._contact = contact
         self._stored = stored
-        self._file: _Open | None = None
-        self._seen = False
-        self._quiet_since: float | None = None
-        self._behind = 0
+        self._chain: list[OpenFile] = []
+        self._before: deque[Position] = deque(stored.before if stored else (), _BEFORE)
+        self._met = False
         self._announce = False
-        self._world_writable = False
+        self._idle: tuple[int, ...] = ()
 
     @property
     def is_open(self) -> bool:
         """Whether it is being read."""
-        return self._file is not None
-
-    @property
-    def behind(self) -> int:
-        """Bytes that were there and not read yet, when it was last looked at."""
-        return self._behind
-
-    @property
-    def world_writable(self) -> bool:
-        """Whether every user may, or could before, write to the file that was read last."""
-        return self._world_writable
+        return bool(self._chain)
 
     def read(self, now: float) -> Read | None:
-        """What is new, at most about BLOCK bytes; None when there is nothing.
+        """What is new, at most about a block; None when there is nothing.
 
         A call commits to what it returned: the next one goes on behind it. `now` is monotonic time.
         """
-        if self._file is None and not self._open():
-            return None
-        file = self._file
-        if file is None:
-            return None
         try:
-            return self._next(file, now)
+            there = self._look()
+            if self._idle and self._idle == there:
+                return None
+            self._idle = ()
+            self._follow(there)
+            return self._next(now, there)
         except OSError as error:
-            self.trouble = f"can't be read: {error.strerror}"
+            self.trouble = _trouble(error)
             self.close()
             return None
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
-            self._stored = self._position(self._file)
-            self._others.note(self._stored)
-            self._others.held.discard((self._file.device, self._file.inode))
-            os.close(self._file.descriptor)
-            self._file = None
+        """Let go of all files."""
+        if self._chain:
+            self._stored = self._position()
+            while self._chain:
+                self._let_go(self._chain[0])
+            self._before = deque(self._stored.before, _BEFORE)
+            self._idle = ()
 
-    def _next(self, file: _Open, now: float) -> Read | None:
-        info = os.fstat(file.descriptor)
-        size = info.st_size
-        file.world_writable = file.world_writable or bool(info.st_mode & stat.S_IWOTH)
-        self._world_writable = file.world_writable
-        self._behind = max(0, size - file.offset)
-        if size < file.offset or not self._same_head(file):
-            file.offset, file.head, file.searched = 0, b"", 0  # truncated, or emptied and written anew
-        found = self._lines(file)
-        if found is not None:
-            self._quiet_since = None
-            return found
-        return self._at_end(file, now)
+    # -- what is at the path ------------------------------------------------------------------------------------
 
-    def _same_head(self, file: _Open) -> bool:
-        head = _pread(file.descriptor, HEAD, 0)
-        if head[: len(file.head)] != file.head:
-            return False
-        file.head = head
-        return True
-
-    def _lines(self, file: _Open) -> Read | None:
-        data = _pread(file.descriptor, BLOCK, file.offset)
-        end = data.rfind(b"\n")
-        if end >= 0:
-            return self._taken(file, data[:end].split(b"\n"), end + 1)
-        if len(data) < MAX_LINE:
-            return self._announced(file)
-        # Longer than a line may be: its beginning counts as the line, the rest is skipped up to its end.
-        at = max(file.offset + len(data), file.searched)
-        while rest := _pread(file.descriptor, 16 * BLOCK, at):
-            end = rest.find(b"\n")
-            if end >= 0:
-                return self._taken(file, [data[:MAX_LINE]], at + end + 1 - file.offset)
-            at += len(rest)
-        file.searched = at
-        return self._announced(file)
-
-    def _announced(self, file: _Open) -> Read | None:
-        """Tell where reading begins even before the first line, so that it is known after a crash."""
-        return self._taken(file, [], 0) if self._announce else None
-
-    def _taken(self, file: _Open, lines: list[bytes], length: int) -> Read:
-        start = file.offset
-        file.offset += length
-        self._behind = max(0, self._behind - length)
-        self._announce = False
-        if len(file.head) < HEAD:
-            # Anew, behind the lines: ids are made of the bytes up to a line, so these must all be here.
-            file.head = _pread(file.descriptor, HEAD, 0)
-        return Read(lines, start, self._position(file))
-
-    def _at_end(self, file: _Open, now: float) -> Read | None:
-        """See whether the path has become another file; then finish this one, its unended last line included."""
+    def _look(self) -> tuple[int, ...]:
+        """Device, inode, size and time of what is at the path; empty for nothing."""
         try:
-            there = self.path.stat()
-        except OSError:
-            # Renamed and not made anew yet, or deleted while its writer still holds it.
-            return self._finished(file, now, _FORGET) if os.fstat(file.descriptor).st_nlink == 0 else None
-        if there.st_ino == file.inode and there.st_dev == file.device:
-            self._quiet_since = None
-            return None
-        return self._finished(file, now, _GRACE)
-
-    def _finished(self, file: _Open, now: float, grace: float) -> Read | None:
-        """Let go of the file once it has been quiet for `grace` seconds."""
-        self._quiet_since = now if self._quiet_since is None else self._quiet_since
-        if now - self._quiet_since < grace:
-            return None
-        rest = _pread(file.descriptor, MAX_LINE, file.offset)
-        read = self._taken(file, [rest], len(rest)) if rest else None
-        self.close()
-        self._stored = None
-        self._quiet_since = None
-        return read
-
-    def _open(self) -> bool:
-        try:
-            file = _opened(self.path)
+            info = os.stat(self._name)  # noqa: PTH116 - four times a second for each file
         except OSError as error:
-            self.trouble = "" if error.errno == errno.ENOENT else _trouble(error)
-            self._seen = self._seen or error.errno == errno.ENOENT
-            return False
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                raise
+            return ()
+        return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+
+    def _follow(self, there: tuple[int, ...]) -> None:
+        """Open what is at the path, unless it is open."""
         self.trouble = ""
-        self.is_twin = (file.device, file.inode) in self._others.held
-        if self.is_twin:  # read by its other name up to its end; then it goes on here
-            os.close(file.descriptor)
-            return False
-        self._announce = True
-        stored, self._stored = self._stored, None
-        elsewhere = self._others.offset(file)
-        if elsewhere is not None:
-            file.offset = elsewhere
-        if stored is not None:
-            file = self._resumed(file, stored)
-        elif elsewhere is None and not self._seen and self._start == "end":
-            file.offset = _last_line_end(file.descriptor)
-        self._seen = True  # whatever comes under this name from now on is new from its first byte
-        self._file = file
-        self._others.held.add((file.device, file.inode))
-        return True
+        if self._chain and (not there or there[:2] == self._chain[-1].key or len(self._chain) >= _MOST):
+            return
+        self.is_twin = bool(there) and there[:2] in self._others.held and not self._is_mine(there)
+        file = self._opened() if there and not self.is_twin else None
+        if self._chain:
+            self._join(file)
+        elif self._stored is not None:
+            self._resume(self._stored, file)
+        elif file is not None:
+            self._meet(file)
+        self._met = True  # whatever comes under this name from now on is new
 
-    def _resumed(self, file: _Open, stored: Position) -> _Open:
-        if _is(file, stored):
-            file.offset = stored.offset
-            return file
-        # Rotated while nobody looked: go on in the renamed file if it is still beside; `_at_end` comes back here.
-        renamed = _find_renamed(self.path, stored)
-        if renamed is None:
-            return file  # new, or read under another name before
-        if (renamed.device, renamed.inode) in self._others.held:
-            os.close(renamed.descriptor)
-            return file
-        os.close(file.descriptor)
-        renamed.offset = stored.offset
-        return renamed
+    def _is_mine(self, there: tuple[int, ...]) -> bool:
+        return any(each.key == there[:2] for each in self._chain)
 
-    def _position(self, file: _Open) -> Position:
-        return Position(str(self.path), file.device, file.inode, file.head, file.offset)
-
-
-def _opened(path: Path) -> _Open:
-    descriptor = os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)  # a FIFO must not make this wait for its writer
-    try:
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file")
-        head = _pread(descriptor, HEAD, 0)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return _Open(descriptor, info.st_dev, info.st_ino, head, 0, bool(info.st_mode & stat.S_IWOTH))
-
-
-def _is(file: _Open, stored: Position) -> bool:
-    same_head = file.head[: len(stored.head)] == stored.head
-    return file.inode == stored.inode and same_head and os.fstat(file.descriptor).st_size >= stored.offset
-
-
-def _find_renamed(path: Path, stored: Position) -> _Open | None:
-    """The file that was at `path` once, among those whose names begin with its name."""
-    try:
-        beside = sorted(path.parent.glob(f"{path.name}?*"))
-    except OSError:
-        return None
-    for candidate in beside:
+    def _opened(self) -> OpenFile | None:
+        """What is at the path now; None when another tail reads it or its original."""
         try:
-            if candidate.stat().st_ino != stored.inode:
-                continue
-            file = _opened(candidate)
-        except OSError:
-            continue  # gone or not ours to read: then it is not found, which the caller copes with
-        if _is(file, stored):
+            file = OpenFile.at(self.path)
+        except FileNotFoundError:
+            return None
+        mine = next((each for each in self._chain if each.key == file.key), None)
+        if mine is not None:  # it got its old name back
+            self._chain.remove(mine)
+            self._chain.append(mine)
+        elif file.key in self._others.held or (self._stored is None and self._others.is_copy(file)):
+            self.is_twin = True
+        else:
             return file
-        os.close(file.descriptor)
-    return None
+        file.close()
+        return None
 
+    def _join(self, file: OpenFile | None) -> None:
+        """Another file came to the path of the latest in the chain, and perhaps others went before it."""
+        if file is None:
+            return
+        latest = self._chain[-1]
+        last = latest.position(self.path)
+        missed = find_missed(self.path, last, lambda each: each.key == file.key or self._is_known(each), renamed=latest)
+        for each in (*missed.others, file):
+            self._take_unread(each)
 
-def _last_line_end(descriptor: int) -> int:
-    """Behind the last LF, so that a line that is just being written is read whole."""
-    size = os.fstat(descriptor).st_size
-    begin = max(0, size - MAX_LINE)
-    end = _pread(descriptor, MAX_LINE, begin).rfind(b"\n")
-    return begin + end + 1 if end >= 0 else begin
+    def _meet(self, file: OpenFile) -> None:
+        """A file for the first time, as far as this path goes."""
+        offset = self._others.offset(file)
+        if offset is None and self._start != "beginning" and (not self._met or file.size() > NEW):
+            begin = self._contact if self._start == "window" else last_line_end
+            offset = begin(file.descriptor)
+        self._take(file, offset or 0)
+        self._announce = True  # so that it is known after a crash even if no line comes
 
+    def _resume(self, stored: Position, file: OpenFile | None) -> None:
+        """Go on after a restart: in the file, or in what became of it."""
+        if file is None and self._met:
+            return  # it was looked for already
 
-def _pread(descriptor: int, length: int, offset: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(descriptor, length, offset)
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    return os.read(descriptor, length)
+        def is_there(each: OpenFile) -> bool:
+            return each.key in self._others.held or (file is not None and each.key == file.key)
+
+        for each in find_grown(self.path, stored.before, is_there):
+            self._take(each, each.offset)
+        if file is not None and file.is_(stored):
+            self._take(file, stored.offset, begun=True)
+        else:
+            missed = find_missed(self.path, stored, lambda each: is_there(each) or self._is_known(each))
+            if missed.itself is not None:
+                self._take(missed.itself, stored.offset, begun=True)
+            if (missed.itself is None or missed.is_copy) and file is not None and self._others.offset(file) is None:
+                self._others.gaps += 1
+            for each in missed.others if file is None else (*missed.others, file):
+                self._take_unread(each)
+        if self._chain:
+            self._stored = None
+
+    def _is_known(self, file: OpenFile) -> bool:
+        """Whether a file needs no reading here, because it is open or was read."""
+        return file.key in self._others.held or any(each.head and file.is_(each) for each in self._before)
+
+    def _take_unread(self, file: OpenFile) -> None:
+        """From its beginning, unless another tail read it."""
+        self._take(file, self._others.offset(file) or 0)
+
+    def _take(self, file: OpenFile, offset: int, *, begun: bool = False) -> None:
+        file.begin_at(offset)
+        file.begun = file.begun or begun
+        self._chain.append(file)
+        self._others.held[file.key] = file
+
+    # -- what is in the chain -----------------------------------------------------------------------------------
+
+    def _next(self, now: float, there: tuple[int, ...]) -> Read | None:
+        for file in list(self._chain):
+            try:
+                found = file.next()
+            except TruncatedError:
+                self._truncated(file)
+                return self._next(now, there)
+            if found is None:
+                found = self._ended(file, now, there)
+            else:
+                file.quiet_since = None
+            if found is not None:
+                return self._read(file, found)
+        return self._at_end(there)
+
+    def _read(self, file: OpenFile, found: Lines) -> Read:
+        self._announce = False
+        self.world_writable = file.world_writable
+        self.behind = sum(max(0, each.size() - each.offset) for each in self._chain)
+        return Read(found.lines, found.start, self._position(), found.head)
+
+    def _at_end(self, there: tuple[int, ...]) -> Read | None:
+        self.behind = 0
+        if not self._chain:
+            return None
+        latest = self._chain[-1]
+        self.behind = max(0, latest.size() - latest.offset)
+        if len(self._chain) == 1 and there[:2] == latest.key and not self._announce:
+            self._idle = there if there[2:] == (latest.offset + self.behind, latest.modified) else ()
+        if not self._announce:
+            return None
+        latest.begun = True
+        return self._read(latest, Lines([], latest.offset, latest.head))
+
+    def _ended(self, file: OpenFile, now: float, there: tuple[int, ...]) -> Lines | None:
+        """A file has nothing new: if it is not at the path any more, see whether it is done with."""
+        if there[:2] == file.key or (file is self._chain[-1] and file.linked()):
+            file.quiet_since = None
+            return None
+        file.quiet_since = now if file.quiet_since is None else file.quiet_since
+        quiet, many = now - file.quiet_since, len(self._chain) > _MANY
+        done = quiet >= (_SOON if many else _FORGET) or len(self._chain) >= _MOST
+        if (done or quiet >= _UNENDED) and (rest := file.rest()) is not None:
+            return rest
+        if done:
+            self._let_go(file)
+        return None
+
+    def _truncated(self, file: OpenFile) -> None:
+        """It begins anew. Perhaps it was copied before, and others came and went."""
+        self._others.gaps += 1
+        last = file.position(self.path)
+        file.begin_anew()
+        missed = find_missed(self.path, last, self._is_known)
+        rest = self._chain[self._chain.index(file) :]
+        del self._chain[-len(rest) :]
+        if missed.itself is not None:
+            self._take(missed.itself, last.offset, begun=True)
+        for each in missed.others:
+            self._take_unread(each)
+        self._chain += rest
+
+    def _let_go(self, file: OpenFile) -> None:
+        position = file.position(self.path)
+        self._others.note(position)
+        self._others.held.pop(file.key, None)
+        if file.begun:
+            self._before.append(position)
+        self._chain.remove(file)
+        file.close()
+
+    def _position(self) -> Position:
+        """How far the path is read: its latest file that reading came to, and those before it."""
+        begun = [each.position(self.path) for each in self._chain if each.begun] or [self._chain[0].position(self.path)]
+        before = (*self._before, *begun[:-1])[-_BEFORE:]
+        return attrs.evolve(begun[-1], before=before)
 
 
 def _trouble(error: OSError) -> str:
     if error.errno == errno.EACCES:
         return "may not be read by this user"
-    return f"can't be opened: {error.strerror}"
+    return f"can't be read: {error.strerror}"
