@@ -60,8 +60,8 @@ apt: ## install the real programs that the tests run against (as root; named oth
 bench: setup ## all benchmarks; each prints its ratio to a peer or limit of the same run
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(RUN)python $$bench || exit 1; done
 
-torture: setup ## the long form of the kill test: a hundred SIGKILLs
-	IRONPOST_KILLS=100 $(RUN)python -m pytest tests/chaos --timeout=3000
+torture: setup ## the long forms: a hundred SIGKILLs, twenty rounds of rotation, large files, much memory
+	IRONPOST_KILLS=100 IRONPOST_ROUNDS=20 IRONPOST_LARGE=1 $(RUN)python -m pytest tests/chaos --timeout=3000
 
 lowest: setup ## the tests of all packages with the oldest dependencies that they declare
 	@. .ci/uv-env && "$$UV" venv --quiet --allow-existing --python $(RUN)python .venv-lowest

@@ -512,3 +512,25 @@ def test_an_inode_that_is_used_again_is_another_file(log: Path) -> None:
     made_at(log.with_name("auth.log.2"), 2)
     log.write_bytes(text(6, 1))
     assert Reader(log, stored=reader.after).read() == lines(4, 3)
+
+
+@pytest.mark.parametrize("down", [True, False], ids=["stopped", "not looking"])
+def test_a_file_that_was_empty_when_it_was_seen_last_is_read_in_its_copy(log: Path, down: bool) -> None:
+    log.touch()
+    made_at(log, 0)
+    reader = Reader(log)
+    reader.read()
+    if down:
+        reader.tail.close()
+    append(log, text(0, 2))
+    rotate(log, copy=True)
+    append(log, text(2, 2))
+    after = reader if not down else Reader(log, stored=reader.after)
+    assert after.read() == lines(0, 4)
+    assert after.tail._others.gaps == 1
+    rotate(log, copy=True)
+    assert after.read() == []
+    append(log, text(4, 2))
+    rotate(log, copy=True)  # it is empty again, as it was
+    assert after.read() == lines(4, 2)
+    assert after.tail._others.gaps == 3

@@ -74,7 +74,8 @@ class Seen:
     def offset(self, file: OpenFile) -> int | None:
         """How far this file was read under whatever name."""
         position = self._positions.get(file.key)
-        return position.offset if position is not None and file.is_(position) else None
+        # Without a first byte it is known by the inode alone, which the next file may get.
+        return position.offset if position is not None and position.head and file.is_(position) else None
 
     def is_copy(self, file: OpenFile) -> bool:
         """Whether it is a copy of one that is open: whoever reads that one reads the rest of the copy, if it must."""
@@ -118,7 +119,6 @@ class FileTail:
         self._chain: list[OpenFile] = []
         self._before: deque[Position] = deque(stored.before if stored else (), _BEFORE)
         self._met = False
-        self._announce = False
         self._idle: tuple[int, ...] = ()
 
     @property
@@ -216,7 +216,6 @@ class FileTail:
             begin = self._contact if self._start == "window" else last_line_end
             offset = begin(file.descriptor)
         self._take(file, offset or 0)
-        self._announce = True  # so that it is known after a crash even if no line comes
 
     def _resume(self, stored: Position, file: OpenFile | None) -> None:
         """Go on after a restart: in the file, or in what became of it."""
@@ -230,6 +229,8 @@ class FileTail:
             self._take(each, each.offset)
         if file is not None and file.is_(stored):
             self._take(file, stored.offset, begun=True)
+            if not stored.head:
+                self._look_beside(file, stored)
         else:
             missed = find_missed(self.path, stored, lambda each: is_there(each) or self._is_known(each))
             if missed.itself is not None:
@@ -240,6 +241,21 @@ class FileTail:
                 self._take_unread(each)
         if self._chain:
             self._stored = None
+
+    def _look_beside(self, file: OpenFile, last: Position) -> None:
+        """A file of which nothing was seen may have been filled, copied and truncated since it was looked at."""
+        missed = find_missed(self.path, last, self._is_known, renamed=file)
+        if missed.others:
+            self._others.gaps += 1
+        self._insert(missed.others, file)
+
+    def _insert(self, files: list[OpenFile], before: OpenFile) -> None:
+        at = self._chain.index(before)
+        rest = self._chain[at:]
+        del self._chain[at:]
+        for each in files:
+            self._take_unread(each)
+        self._chain += rest
 
     def _is_known(self, file: OpenFile) -> bool:
         """Whether a file needs no reading here, because it is open or was read."""
@@ -258,6 +274,9 @@ class FileTail:
     # -- what is in the chain -----------------------------------------------------------------------------------
 
     def _next(self, now: float, there: tuple[int, ...]) -> Read | None:
+        latest = self._chain[-1] if self._chain else None
+        if latest is not None and not latest.head and latest.key == there[:2] and latest.modified != there[3]:
+            self._look_beside(latest, latest.position(self.path))
         for file in list(self._chain):
             try:
                 found = file.next()
@@ -273,7 +292,6 @@ class FileTail:
         return self._at_end(there)
 
     def _read(self, file: OpenFile, found: Lines) -> Read:
-        self._announce = False
         self.world_writable = file.world_writable
         self.behind = sum(max(0, each.size() - each.offset) for each in self._chain)
         return Read(found.lines, found.start, self._position(), found.head)
@@ -284,11 +302,11 @@ class FileTail:
             return None
         latest = self._chain[-1]
         self.behind = max(0, latest.size() - latest.offset)
-        if len(self._chain) == 1 and there[:2] == latest.key and not self._announce:
+        if len(self._chain) == 1 and there[:2] == latest.key and latest.begun:
             self._idle = there if there[2:] == (latest.offset + self.behind, latest.modified) else ()
-        if not self._announce:
+        if latest.begun:
             return None
-        latest.begun = True
+        latest.begun = True  # told even before its first line, so that it is known after a crash
         return self._read(latest, Lines([], latest.offset, latest.head))
 
     def _ended(self, file: OpenFile, now: float, there: tuple[int, ...]) -> Lines | None:
@@ -311,13 +329,11 @@ class FileTail:
         last = file.position(self.path)
         file.begin_anew()
         missed = find_missed(self.path, last, self._is_known)
-        rest = self._chain[self._chain.index(file) :]
-        del self._chain[-len(rest) :]
+        self._insert(missed.others, file)
         if missed.itself is not None:
-            self._take(missed.itself, last.offset, begun=True)
-        for each in missed.others:
-            self._take_unread(each)
-        self._chain += rest
+            self._insert([missed.itself], missed.others[0] if missed.others else file)
+            missed.itself.begin_at(last.offset)
+            missed.itself.begun = True
 
     def _let_go(self, file: OpenFile) -> None:
         position = file.position(self.path)
