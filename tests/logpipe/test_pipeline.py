@@ -214,3 +214,13 @@ def test_lines_on_which_matching_failed_are_counted_and_the_rest_goes_on(monkeyp
     bench.stopping.set()
     bench.pipeline.run()
     assert bench.buffer.tally().dropped == 1
+
+
+def test_positions_of_files_that_are_long_gone_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ironpost_logpipe.pipeline._POSITIONS", 3)
+    bench = Bench(CollectingPublisher())
+    for name in ("a", "b", "c", "a", "d"):
+        with (tmp_path / name).open("ab") as file:
+            file.write(failed() + b"\n")
+        bench.feed(tmp_path / name)
+    assert [Path(path).name for path in bench.pipeline.positions] == ["c", "a", "d"]

@@ -27,6 +27,8 @@ CHECKPOINT_INTERVAL = 1.0
 #: A large state is written less often, so that it takes at most this part of the time.
 _CHECKPOINT_SHARE = 0.05
 _IDLE = 0.25
+#: So many files' positions are kept.
+_POSITIONS = 10_000
 _DRAIN_TIME = 1.0
 
 
@@ -147,8 +149,15 @@ class Pipeline:
         result.processed += len(chunk) - errors
         result.add_errors(chunk.source.format, errors)
         if chunk.after is not None:
-            self.positions[chunk.after.path] = chunk.after
+            self._note(chunk.after)
         self._changed = True
+
+    def _note(self, after: Position) -> None:
+        """Remember a position; of files that are long gone, the longest unchanged is forgotten."""
+        self.positions.pop(after.path, None)
+        self.positions[after.path] = after
+        if len(self.positions) > _POSITIONS:
+            del self.positions[next(iter(self.positions))]
 
     def _send(self, alert: Alert, chunk: Chunk, result: Result) -> None:
         """Publish. What does not arrive live waits until there is room, the rest is counted as refused."""
