@@ -176,6 +176,8 @@ def test_only_a_proven_sender_is_more_than_claimed_unless_one_says_so(source: di
 def test_limits_of_connections_have_defaults() -> None:
     source = SyslogSource(protocol="tcp")
     assert (source.connections, source.patience) == (256, 3600)
+
+
 EXCEPTION = """
 [[log_pipeline.override]]
 rule = "ssh-*"

@@ -10,9 +10,7 @@ from ironpost_logpipe.buffer import Tally
 from ironpost_logpipe.listening import Listener
 
 
-def reading(
-    tally: Tally, *, rules: int, evictions: int, gaps: int, listeners: Sequence[Listener] = ()
-) -> Reading:
+def reading(tally: Tally, *, rules: int, evictions: int, gaps: int, listeners: Sequence[Listener] = ()) -> Reading:
     """Everything but the histogram, which is an instrument."""
     errors: dict[tuple[str, ...], float] = {
         (format_,): float(tally.parse_errors.get(format_, 0)) for format_ in catalogue.PARSER_FORMATS

@@ -205,7 +205,7 @@ class Service:
 def longest_window(rules: Iterable[Rule]) -> float:
     """How many seconds back lines matter to these rules."""
     thresholds = (rule.document.threshold for rule in rules)
-    return max((threshold.timeframe for threshold in thresholds if threshold is not None), default=0.0)
+    return max((float(threshold.timeframe) for threshold in thresholds if threshold is not None), default=0.0)
 
 
 def _data_dir(state_dir: Path) -> Path:
@@ -223,9 +223,3 @@ def _unchanged(before: Sequence[Rule], after: Sequence[Rule]) -> frozenset[str]:
     """The rules that count as they did, so that their windows stay valid."""
     old = {rule.id: (rule.keys, rule.document.threshold) for rule in before}
     return frozenset(rule.id for rule in after if old.get(rule.id) == (rule.keys, rule.document.threshold))
-
-
-def longest_window(rules: Sequence[Rule]) -> float:
-    """How many seconds of the past can matter for what comes next."""
-    thresholds = (rule.document.threshold for rule in rules)
-    return max((float(threshold.timeframe) for threshold in thresholds if threshold is not None), default=0.0)
