@@ -152,12 +152,12 @@ class Pipeline:
             self._note(chunk.after)
         self._changed = True
 
-    def _note(self, after: Position) -> None:
+    def _note(self, after: Position | Cursor) -> None:
         """Remember a position; of files that are long gone, the longest unchanged is forgotten."""
         self.positions.pop(after.path, None)
         self.positions[after.path] = after
         if len(self.positions) > _POSITIONS:
-            del self.positions[next(iter(self.positions))]
+            del self.positions[next(path for path, each in self.positions.items() if isinstance(each, Position))]
 
     def _send(self, alert: Alert, chunk: Chunk, result: Result) -> None:
         """Publish. What does not arrive live waits until there is room, the rest is counted as refused."""
