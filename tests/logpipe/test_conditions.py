@@ -72,9 +72,10 @@ def test_an_alternative_that_fails_leaves_nothing_behind() -> None:
     assert not compile_condition(Condition(any_=(never, Condition(all_=(begun, never))))).test(EVENT, captures)
 
 
-def test_fields_that_are_not_in_the_raw_line_need_nothing() -> None:
+def test_fields_whose_text_is_worked_out_need_nothing() -> None:
     assert compile_condition(condition("facility", "exact", "auth")).needs is None
-    assert compile_condition(condition("sd.a.b", "regex", "abc")).needs is None
+    assert compile_condition(condition("severity", "regex", "abc")).needs is None
+    assert compile_condition(condition("sd.a.b", "regex", "abc")).needs == {Literal(b"abc")}
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,7 @@ def test_conditions_that_hold_catch_and_those_that_fail_do_not() -> None:
 
 
 CAUGHT = condition("message", "regex", r"^(?P<user>\S+) (?P<absent>x)?")
+CAUGHT_LOGIN = condition("message", "regex", r"^(?P<login>\S+)")
 
 
 @pytest.mark.parametrize(
@@ -211,16 +213,16 @@ def test_what_a_group_caught_can_be_tested_after_it(given: list[Condition], expe
 
 def test_a_group_is_known_only_after_what_catches_it() -> None:
     for given in (
-        [condition("user", "exact", "one"), CAUGHT],
-        [Condition(not_=CAUGHT), condition("user", "exact", "one")],
-        [Condition(any_=(CAUGHT, condition("user", "exact", "one")))],
+        [condition("login", "exact", "one"), CAUGHT_LOGIN],
+        [Condition(not_=CAUGHT_LOGIN), condition("login", "exact", "one")],
+        [Condition(any_=(CAUGHT_LOGIN, condition("login", "exact", "one")))],
     ):
         with pytest.raises(ConditionFault, match="no condition before this one catches") as caught:
             compile_all(given)
         assert caught.value.at[-1] == "field"
     with pytest.raises(ConditionFault) as named:
-        compile_all([CAUGHT, condition("usr", "exact", "x")])
-    assert named.value.remedy == 'did you mean "user"?'
+        compile_all([CAUGHT_LOGIN, condition("logn", "exact", "x")])
+    assert named.value.remedy == 'did you mean "login"?'
     assert named.value.at == (1, "field")
 
 

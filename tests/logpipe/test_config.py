@@ -8,6 +8,8 @@ from ironpost_core.config import load
 from ironpost_core.show import render_toml
 from ironpost_core.structure import FAILED, Report, structure
 from ironpost_logpipe.config import (
+    USUAL_LOGS,
+    DockerSource,
     FileSource,
     JournalSource,
     LogPipelineConfig,
@@ -69,6 +71,7 @@ def test_a_whole_section() -> None:
                 {"type": "file", "paths": ["/var/log/a"]},
                 {"type": "syslog", "protocol": "udp", "allow_from": ["10.0.0.0/8", "fd00::/8"]},
                 {"type": "stdin"},
+                {"type": "docker", "format": "json"},
             ],
             "override": [{"rule": "ssh-*", "severity": "critical", "threshold": {"count": 3, "timeframe": "5m"}}],
         },
@@ -76,7 +79,7 @@ def test_a_whole_section() -> None:
         report,
     )
     assert not report.problems
-    assert [type(source) for source in config.sources] == [FileSource, SyslogSource, StdinSource]
+    assert [type(source) for source in config.sources] == [FileSource, SyslogSource, StdinSource, DockerSource]
 
 
 def test_without_sources_the_usual_logs_are_read() -> None:
@@ -126,6 +129,16 @@ def test_two_journal_sources_have_places_of_their_own() -> None:
 def test_what_journalctl_would_take_for_something_else_is_refused(key: str, value: object) -> None:
     (problem,) = problems({"sources": [{"type": "journal", key: value}]})
     assert problem.startswith(f"log_pipeline.sources[0].{key}")
+
+
+def test_the_usual_logs_leave_out_what_clients_can_write_into() -> None:
+    assert not any("nginx/error" in path for path in USUAL_LOGS)
+
+
+def test_containers_logs_are_only_claimed_and_docker_is_not_wrapped_in_itself() -> None:
+    assert DockerSource().trust == "claimed"
+    (problem,) = problems({"sources": [{"type": "docker", "format": "docker"}]})
+    assert "format" in problem
 
 
 def test_a_pack_that_does_not_exist_is_refused() -> None:

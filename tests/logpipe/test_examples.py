@@ -29,3 +29,20 @@ def test_what_does_not_hold_is_named() -> None:
         ("injection", "accuses 192.0.2.1, not nobody"),
     ]
     assert count(made) == 8
+
+
+def test_the_client_of_an_access_log_is_accused_without_being_caught() -> None:
+    made = rule(
+        """
+id: r
+title: T
+severity: low
+detection: {conditions: [{field: status, value: 401}]}
+tests:
+  injection:
+    - line: '192.0.2.1 - - [24/Nov/2026:22:38:51 +0000] "GET /198.51.100.9 HTTP/1.1" 401 1 "-" "198.51.100.9"'
+      source_ip: 192.0.2.1
+    - line: '192.0.2.1 - - [24/Nov/2026:22:38:51 +0000] "GET / HTTP/1.1" 401 1 "-" "-"'
+"""
+    )
+    assert [failure.why for failure in failures(made)] == ["accuses 192.0.2.1, not nobody"]

@@ -165,14 +165,16 @@ RULES = [
     simple("[{field: message, modifier: regex, value: '^.b'}]", "b"),
     simple("[{field: raw, modifier: endswith, value: '=1'}]", "c"),
     simple("[{field: app, value: 'A'}]", "d"),
-    simple("[{field: journal.MESSAGE, modifier: contains, value: '='}]", "e"),
+    simple("[{not: {field: journal.MESSAGE, modifier: contains, value: '='}}]", "e"),
     simple('[{field: message, modifier: contains, value: "\\n"}]', "f"),
+    simple("[{field: journal.MESSAGE, modifier: contains, value: '='}]", "g"),
+    simple("[{field: message, modifier: contains, value: '\\'}]", "h"),
 ]
 
 
 @given(entries, st.sampled_from([b"MESSAGE", b"SYSLOG_IDENTIFIER", b"_PID"]), st.binary(max_size=6))
 def test_the_prefilter_sees_what_the_rules_see(fields: list[tuple[bytes, bytes]], name: bytes, value: bytes) -> None:
-    lines = read(entry(*fields, (name, value), (b"MESSAGE", b"xb=1")))
+    lines = read(entry(*fields, (name, value), (b"MESSAGE", b"xb\\=1")))
     hits, errors = Matcher(RULES[:4] + RULES[5:]).match(lines, "journal")
     assert errors == 0
     found = [(hit.line, hit.rule.id) for hit in hits]

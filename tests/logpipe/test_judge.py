@@ -145,3 +145,48 @@ def test_long_names_do_not_fill_the_memory() -> None:
     assert sum(len(value) for row in judge.windows.dump() for value in row[2]) <= 2 * 64
     judged(file_chunk([failed(0, "1" * 60_000)]), judge=judge)
     assert not judge._addresses
+
+
+def observables(alert: Alert) -> dict[str, str]:
+    return {key.value: item.value for key, item in alert.observables.items()}
+
+
+ACCESS = b'%s - - [03/Nov/2025:10:00:0%d +0000] "GET /login HTTP/1.1" 401 5 "-" "198.51.100.9"'
+BY_CLIENT = simple("[{field: status, value: 401}]", "web", "{by: [source_ip], count: 2, timeframe: 1m}")
+
+
+def test_an_access_logs_client_is_the_key_and_the_observable() -> None:
+    lines = [
+        ACCESS % (address, second) for second, address in enumerate((b"192.0.2.1", b"::ffff:192.0.2.1", b"x.example"))
+    ]
+    (alert,) = judged(file_chunk(lines), (BY_CLIENT,))
+    assert observables(alert) == {"source_ip": "192.0.2.1"}
+    assert alert.observables[Key.SOURCE_IP].trust is Trust.LOCAL
+    assert (alert.count, alert.time.isoformat()) == (2, "2025-11-03T10:00:01+00:00")
+
+
+def test_what_a_rule_catches_wins_over_the_lines_own_client() -> None:
+    caught = simple("[{field: user_agent, modifier: regex, value: '^(?P<source_ip>.*)$'}]")
+    (alert,) = judged(file_chunk([ACCESS % (b"192.0.2.1", 0)]), (caught,))
+    assert observables(alert)["source_ip"] == "198.51.100.9"
+
+
+def test_a_rule_whose_own_source_takes_no_part_accuses_nobody() -> None:
+    either = simple(
+        "[{any: [{field: status, value: 401},"
+        " {field: user_agent, modifier: regex, value: '^never (?P<source_ip>.*)$'}]}]"
+    )
+    (alert,) = judged(file_chunk([ACCESS % (b"192.0.2.1", 0)]), (either,))
+    assert "source_ip" not in observables(alert)
+
+
+def test_a_line_that_a_client_may_have_written_as_a_whole_is_only_claimed() -> None:
+    line = b'2025/11/03 10:00:00 [error] 1#1: *1 user "x": password mismatch, client: 192.0.2.1, server: _'
+    rule = simple(
+        "[{field: message, modifier: regex, value: '^user .* mismatch, client: (?P<source_ip>[^,]*), server: _$'}]",
+        threshold="{by: [source_ip], count: 1, timeframe: 1m}",
+    )
+    judge = Judge(Windows(100), TimeReader(lambda: NOW, UTC))
+    (alert,) = judged(file_chunk([line]), (rule,), judge)
+    assert alert.observables[Key.SOURCE_IP].trust is Trust.CLAIMED
+    assert [row[1] for row in judge.windows.dump()] == ["claimed"]

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 
 import attrs
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ironpost_logpipe.conditions import Compiled, Condition, ConditionFault, Count, compile_all
 from ironpost_logpipe.matcher import Hit, Matcher, match_slowly
+from ironpost_logpipe.parsers import FORMATS, PINNED, parse
 from ironpost_logpipe.rules import Rule
 from logpipe.helpers import bundled, failed, simple
 
@@ -76,7 +79,12 @@ _PATTERNS = st.sampled_from(
         "b?a",
     ]
 )
-_FIELDS = st.sampled_from(["message", "raw", "app", "host", "pid", "facility", "sd.x.y", "user", "source_ip"])
+_FIELDS = st.sampled_from(
+    [
+        *("message", "raw", "app", "host", "pid", "time", "facility", "severity", "sd.x.y", "component", "stream"),
+        *("json.msg", "json.a.0", "logfmt.a", "path", "query", "user", "user_agent", "source_ip", "status"),
+    ]
+)
 _NUMBERS = st.one_of(st.integers(-1, 12), st.sampled_from([0.5, "1.0"]))
 _NETWORKS = st.sampled_from(["10.0.0.0/8", "::/0", "::ffff:10.0.0.0/104", "10.0.0.1", "2001:db8::/32"])
 _LEAF = st.one_of(
@@ -129,43 +137,106 @@ _CATCHING = Condition(
 _CONDITIONS = st.tuples(st.sampled_from([(), (_CATCHING,)]), st.lists(_TREE, min_size=1, max_size=2)).map(
     lambda parts: [*parts[0], *parts[1]]
 )
-_LINES = st.lists(
-    st.tuples(
-        st.sampled_from([b"", b"Nov  3 10:00:00 web1 sshd[1]: ", b"<34>1 - web1 app 1 - - ", b"<34>Nov  3 10:00:00 "]),
-        st.lists(
-            st.sampled_from(
-                [
-                    b"a",
-                    b"b",
-                    b"ab",
-                    b"A",
-                    b" ",
-                    b"\xe9",
-                    b"\xc3\xa9",
-                    b"\xff",
-                    b"\r",
-                    b"\0",
-                    b"1",
-                    b" from ::1",
-                    b"10.0.0.1",
-                ]
+_TEXT = st.lists(
+    st.sampled_from(
+        [
+            *(
+                b"a",
+                b"b",
+                b"ab",
+                b"A",
+                b" ",
+                b"\xe9",
+                b"\xc3\xa9",
+                b"\xff",
+                b"\r",
+                b"\0",
+                b"1",
+                b" from ::1",
+                b"10.0.0.1",
+                b'"',
+                b"=",
             ),
-            max_size=6,
-        ).map(b"".join),
-    ).map(b"".join),
-    max_size=4,
+            *(b"\\", b"\\u0061", b"\\x61", b"\\n", b'\\"', b"\\ud800", b"\\\\", b"?", b"$"),
+        ]
+    ),
+    max_size=6,
+).map(b"".join)
+
+
+def escaped(text: bytes) -> bytes:
+    """As a JSON writer does, in one of the ways that there are."""
+    written = json.dumps(text.decode("utf-8", "surrogateescape"), ensure_ascii=len(text) % 2 == 0)
+    return written.encode("utf-8", "surrogateescape")
+
+
+def record(text: bytes) -> bytes:
+    return b'{"log":' + escaped(text + b"\n") + b',"stream":"stdout","time":"2026-11-24T22:38:51.1Z"}'
+
+
+def combined(text: bytes) -> bytes:
+    quoted = b"".join(b"\\x%02X" % c if c < 32 or c > 126 or c in b'"\\' else bytes((c,)) for c in text)
+    stamp = b"[24/Nov/2026:22:38:51 +0000]"
+    return b"192.0.2.1 - " + quoted + b" " + stamp + b' "GET /' + quoted + b' HTTP/1.1" 401 1 "-" "' + quoted + b'"'
+
+
+_WRAPPERS = st.sampled_from(
+    [
+        lambda text: text,
+        lambda text: b"Nov  3 10:00:00 web1 sshd[1]: " + text,
+        lambda text: b'<34>1 - web1 app 1 - [x y="' + text + b'"] ' + text,
+        lambda text: b"<34>Nov  3 10:00:00 " + text,
+        lambda text: b'{"msg": "' + text + b'", "level": "' + text + b'"}',
+        lambda text: b'{"msg": ' + escaped(text) + b', "a": [' + escaped(text) + b', 1], "app": "sshd"}',
+        lambda text: b"level=info a=" + text,
+        lambda text: b'time=1 a="' + text + b'" msg=ab',
+        combined,
+        lambda text: b"[Tue Nov 24 22:28:12.1 2026] [ab:error] [pid 1] (1)b: [client 192.0.2.1:1] " + text,
+        lambda text: b"2026/11/24 22:38:51 [error] 1#1: *1 " + text + b", client: 192.0.2.1, server: a",
+        record,
+        lambda text: record(b"Nov  3 10:00:00 web1 sshd[1]: " + text),
+        lambda text: record(b'{"msg": ' + escaped(text) + b"}"),
+        lambda text: record(text)[:-40] + b"\n" + record(text),
+        lambda text: record(text) + b"\n" + record(text),
+    ]
 )
+_LINES = st.lists(st.builds(lambda wrap, text: wrap(text), _WRAPPERS, _TEXT), max_size=4)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(st.lists(_CONDITIONS, min_size=1, max_size=4), _LINES)
 def test_it_agrees_with_every_rule_on_every_line(trees: list[list[Condition]], lines: list[bytes]) -> None:
     rules = []
     for number, tree in enumerate(trees):
         with contextlib.suppress(ConditionFault):  # it tests a group that nothing before it catches
             rules.append(made(f"r{number}", compile_all(tree)))
-    for format_ in ("auto", "syslog", "plain"):
-        assert shape(Matcher(rules).match(lines, format_)[0]) == shape(match_slowly(rules, lines, format_))
+    for format_ in (*FORMATS, "docker/json", "docker/access"):
+        hits, errors = Matcher(rules).match(lines, format_)
+        assert shape(hits) == shape(match_slowly(rules, lines, format_))
+        if format_ in PINNED:
+            assert errors == sum(parse(line, format_) is None for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "format_"),
+    [
+        (rb'{"msg": "\u0046ailed"}', "auto"),
+        (rb'{"msg": "\u0046ailed"}', "json"),
+        (rb'{"log":"a \u0046ailed\n","stream":"stdout","time":"2026-11-24T22:38:51Z"}', "docker"),
+        (rb'level=error msg="\u0046ailed"', "auto"),
+        (rb'level=error msg="\u0046ailed"', "logfmt"),
+        (b"Failed", "plain"),
+    ],
+)
+def test_a_rule_finds_what_a_format_escapes(line: bytes, format_: str) -> None:
+    contains = simple("[{field: message, modifier: contains, value: Failed}]")
+    assert len(Matcher([contains]).match([line], format_)[0]) == 1
+
+
+def test_an_escaped_user_agent_is_found_and_named() -> None:
+    agent = simple("[{field: user_agent, modifier: regex, value: '^\"(?P<file>.*)\"$'}]")
+    hits, _ = Matcher([agent]).match([combined(b'"x"'), combined(b"x")])
+    assert shape(hits) == [(0, "r", {"file": b"x"})]
 
 
 def test_a_thousand_rules_cost_little_more_than_ten() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import attrs
 
@@ -44,6 +44,13 @@ class Result:
         """Note lines that their format's parser refused."""
         if count:
             self.parse_errors[format_] = self.parse_errors.get(format_, 0) + count
+
+
+class Taker(Protocol):
+    """What sources that can wait hand their chunks to: the buffer, or something in between."""
+
+    def put(self, chunk: Chunk, timeout: float) -> bool:
+        """Take a chunk; False when there was no room for it in `timeout` seconds, and it is to be offered again."""
 
 
 class Buffer:

@@ -82,6 +82,7 @@ class Chunk:
         after: how far the file or journal is read once these lines are processed; None for what can't be read again.
         senders: for datagrams, who sent each line.
         head: the first bytes of the file that the lines are from; None for those of `after`.
+        starts: where each line begins, when one does not begin behind the line before.
     """
 
     source: Source
@@ -91,12 +92,15 @@ class Chunk:
     after: Position | Cursor | None = None
     senders: Sequence[str] = ()
     head: bytes | None = None
+    starts: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.lines)
 
     def offsets(self) -> list[int]:
         """Where each line begins in its file. Exact, because a cut line is alone in its chunk."""
+        if self.starts:
+            return list(self.starts)
         ends = accumulate(self.lines, lambda at, line: at + len(line) + 1, initial=self.start)
         return list(ends)
 

@@ -20,6 +20,13 @@ EXIT_NO = 1
 EXIT_CONFIG = 78
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_format_option = click.option(
+    *("--format", "format_"),
+    type=click.Choice(["auto", "syslog", "json", "access", "error", "logfmt", "plain", "docker"]),
+    default="auto",
+    show_default=True,
+    help="How lines are read.",
+)
 _rules_option = click.option(
     "--rules",
     "folders",
@@ -169,10 +176,13 @@ def test(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> None
 @rules.command()
 @click.argument("line")
 @click.option("--rule", "only", help="Explain this rule alone.")
+@_format_option
 @_rules_option
 @_json_option
 @click.pass_context
-def explain(context: click.Context, line: str, only: str | None, folders: tuple[Path, ...], as_json: bool) -> None:
+def explain(
+    context: click.Context, line: str, only: str | None, format_: str, folders: tuple[Path, ...], as_json: bool
+) -> None:
     """Show how LINE is read and which conditions of which rules hold. Without --rule: the rules that come closest.
 
     \b
@@ -187,7 +197,7 @@ def explain(context: click.Context, line: str, only: str | None, folders: tuple[
     chosen = [rule for rule in loaded.rules if only is None or rule.id == only]
     if only is not None and not chosen:
         raise click.BadParameter(f"there is no rule {only!r}", context, param_hint="--rule")
-    result = explained(chosen, line, now=datetime.now(UTC))
+    result = explained(chosen, line, format_, now=datetime.now(UTC))
     if as_json:
         _print_json(result)
     else:
@@ -218,7 +228,7 @@ def _print_explained(result: dict[str, Any]) -> None:
 @logs.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @_rules_option
-@click.option("--format", "format_", type=click.Choice(["auto", "syslog", "plain"]), default="auto", show_default=True)
+@_format_option
 @_json_option
 @click.pass_context
 def replay(

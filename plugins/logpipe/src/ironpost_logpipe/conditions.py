@@ -20,7 +20,7 @@ from ironpost_core.toml_lines import KeyPath
 from ironpost_core.wording import did_you_mean
 from ironpost_logpipe.anchors import source_pattern_fault
 from ironpost_logpipe.comparisons import COMPARISONS, Value
-from ironpost_logpipe.event import FIELDS, Event, getter, is_field
+from ironpost_logpipe.event import DERIVED, FIELDS, Event, getter, is_field
 from ironpost_logpipe.literals import Literal, required
 from ironpost_logpipe.patterns import Pattern, PatternError, compile_pattern, span_finder
 
@@ -32,8 +32,6 @@ Captures: TypeAlias = dict[str, bytes]
 Test: TypeAlias = Callable[[Event, Captures], bool]
 Groups: TypeAlias = frozenset[str]
 
-#: Fields whose bytes stand in the raw line as they are, so that the raw line can be searched for them.
-_VERBATIM = frozenset(("raw", "message", "app", "pid", "component", "host", "msgid", "time"))
 _NONE: Groups = frozenset()
 _KINDS = {"field": "field", "any_": "any", "all_": "all", "not_": "not", "count": "count"}
 
@@ -132,7 +130,8 @@ class Compiled:
 
     Attributes:
         test: whether it holds for an event; fills in what named groups caught.
-        needs: texts of which the raw line contains at least one whenever the condition holds; None when unknown.
+        needs: texts of which the line, its escapes undone, contains at least one whenever the condition holds; None
+            when unknown.
         groups: the names of its groups that can be caught (not those under `not`).
         patterns: its regular expressions, for checks.
         reads_groups: whether it tests what groups caught, and so must come after what catches them.
@@ -262,7 +261,7 @@ def _plain(condition: Condition, scope: Groups, at: KeyPath) -> Compiled:
     test = make(_reader(name, scope, at), operand)
     if name in scope:
         return Compiled(lambda _, captures: test(captures, None), None, reads_groups=True)
-    texts = comparison.texts(operand) if name in _VERBATIM else ()
+    texts = comparison.texts(operand) if name not in DERIVED else ()
     needs = frozenset(Literal(text, fold) for text in texts) if texts and all(texts) else None
     return Compiled(test, needs)
 
@@ -287,7 +286,7 @@ def _regex(condition: Condition, scope: Groups, at: KeyPath) -> Compiled:
                 captures[group] = text[start:end]
         return True
 
-    needs = required(pattern.pattern) if name in _VERBATIM and not from_group else None
+    needs = required(pattern.pattern) if name not in DERIVED and not from_group else None
     return Compiled(holds, needs, frozenset(group for group, _ in groups), (pattern,), from_group)
 
 

@@ -30,15 +30,19 @@ from ironpost_logpipe.tail import Start
 #: What is read when no source is configured; those that are not there may come later.
 USUAL_LOGS = (
     *("/var/log/auth.log", "/var/log/syslog", "/var/log/messages", "/var/log/secure"),
-    *("/var/log/nginx/access.log", "/var/log/nginx/error.log"),
-    *("/var/log/apache2/access.log", "/var/log/apache2/error.log"),
+    # Not nginx's error.log: whoever sends a request can write whole lines into it, such as sshd's.
+    *("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/error.log"),
 )
 #: The first of these are written by a syslog daemon, whose lines are in the journal, too.
 _SYSLOG_LOGS = USUAL_LOGS[:4]
-Format: TypeAlias = Literal["auto", "syslog", "plain"]
+DOCKER_LOGS = "/var/lib/docker/containers/*/*-json.log"
+Format: TypeAlias = Literal["auto", "syslog", "json", "access", "error", "logfmt", "plain", "docker"]
+InnerFormat: TypeAlias = Literal["auto", "syslog", "json", "access", "error", "logfmt", "plain"]
 TrustName: TypeAlias = Literal["claimed", "network", "local"]
 Network: TypeAlias = IPv4Network | IPv6Network
-_FORMAT = "How lines are read. `syslog` counts lines that are not syslog as parse errors; `auto` takes them as text."
+_FORMAT = (
+    "How lines are read. `auto` looks at each; all others but `plain` count lines that they can't read as parse errors."
+)
 _CONNECTIONS = 256
 _IDLE_TIMEOUT = Duration.parse("1h")
 _UNIT_SUFFIXES = (
@@ -134,6 +138,24 @@ class FileSource:
     trust: TrustName | None = setting(
         default=None,
         help="What its lines are worth: `local`, or `claimed` when every user may write to the file, unless set.",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class DockerSource:
+    """The logs of Docker's containers, as its json-file driver writes them."""
+
+    type: Literal["docker"] = setting(default="docker", help="Follows the logs of Docker's containers.")
+    name: str = setting(default="", help=_NAME)
+    paths: tuple[Path, ...] = setting(
+        default=(Path(DOCKER_LOGS),),
+        help="Their files, or patterns with * and ?; a file's name tells its container.",
+        check=_followable,
+    )
+    format: InnerFormat = setting(default="auto", help="How what containers write is read, once it is unwrapped.")
+    start: Start = setting(default="end", help="Where to begin in a file that was never read before.")
+    trust: TrustName = setting(
+        default="claimed", help="What its lines are worth; a container writes into its log what it likes."
     )
 
 
@@ -263,7 +285,7 @@ class SyslogSource:
         return self.idle_timeout or _IDLE_TIMEOUT
 
 
-Source: TypeAlias = FileSource | SyslogSource | JournalSource | StdinSource
+Source: TypeAlias = FileSource | DockerSource | SyslogSource | JournalSource | StdinSource
 
 
 @attrs.frozen(kw_only=True)
@@ -271,7 +293,7 @@ class LogPipelineConfig:
     """Reading logs and matching rules."""
 
     enabled: bool = setting(default=True, help="Whether logs are read.")
-    sources: tuple[FileSource | SyslogSource | JournalSource | StdinSource, ...] = setting(
+    sources: tuple[FileSource | DockerSource | SyslogSource | JournalSource | StdinSource, ...] = setting(
         default=(),
         help="Where logs come from. Without any, the journal or else the machine's usual logs are followed.",
         check=_distinct_journals,

@@ -53,5 +53,10 @@ def captures_of(rule: Rule, line: str) -> Captures | None:
 
 def accused(rule: Rule, line: str) -> str | None:
     """The source address that the rule gets from a line, if any."""
-    captures = captures_of(rule, line)
-    return address_in(captures["source_ip"]) if captures and "source_ip" in captures else None
+    event = parse(line.encode("utf-8", "surrogateescape"))
+    captures: Captures = {}
+    if event is None or not rule.detection.test(event, captures):
+        return None
+    # Without a group of that name it is the line's own field, as in `Judge`.
+    caught = captures.get("source_ip") if "source_ip" in rule.detection.groups else event.field("source_ip")
+    return address_in(caught) if caught else None

@@ -9,7 +9,7 @@ from threading import Event
 
 from ironpost_core.alerts import Trust
 from ironpost_core.clock import Clock
-from ironpost_logpipe.buffer import Buffer
+from ironpost_logpipe.buffer import Taker
 from ironpost_logpipe.chunks import Chunk, Position, Source
 from ironpost_logpipe.config import FileSource
 from ironpost_logpipe.contact import FirstContact
@@ -39,7 +39,7 @@ class FileReader:
         self,
         config: FileSource,
         *,
-        buffer: Buffer,
+        buffer: Taker,
         clock: Clock,
         stopping: Event,
         stored: Mapping[str, Position],

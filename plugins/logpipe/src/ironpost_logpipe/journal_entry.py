@@ -26,13 +26,14 @@ class JournalFields(Mapping[str, bytes]):
     """An entry's fields under the names that rules use: ``journal._SYSTEMD_UNIT``; MESSAGE_ID is ``msgid``, too.
 
     Attributes:
+        entry: in the export format.
         read: gives a field by `key_of` its name in the journal.
     """
 
-    __slots__ = ("_entry", "read")
+    __slots__ = ("entry", "read")
 
     def __init__(self, entry: bytes, read: Callable[[bytes], bytes | None]) -> None:
-        self._entry = entry
+        self.entry = entry
         self.read = read
 
     def __getitem__(self, name: str) -> bytes:
@@ -44,17 +45,29 @@ class JournalFields(Mapping[str, bytes]):
         return value
 
     def __iter__(self) -> Iterator[str]:
-        return (JOURNAL + name.decode("utf-8", "replace") for name in fields_of(self._entry))
+        names = (JOURNAL + name.decode("utf-8", "replace") for name in fields_of(self.entry))
+        return (name for name in names if name in self)  # bytes that are no entry may have some that can't be read
 
     def __len__(self) -> int:
-        return len(fields_of(self._entry))
+        return sum(1 for _ in self)
+
+
+class JournalEvent(Event):
+    """An entry."""
+
+    __slots__ = ()
+    extra: JournalFields
+
+    def searchable(self) -> bytes:
+        """The entry: a backslash escapes nothing in it."""
+        return self.extra.entry
 
 
 def parse_journal(line: bytes) -> Event:
     """Read an entry in the export format. The source hands over nothing else; other bytes make an empty event."""
     read = field_reader(line)
     message = read(_MESSAGE) or b""
-    return Event(
+    return JournalEvent(
         message,
         message,
         read(_APP) or read(_COMMAND) or b"",

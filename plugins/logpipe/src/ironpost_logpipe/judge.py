@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from ironpost_core.alerts import Alert, Key, Observable, canonical_address, deterministic_id
+from ironpost_core.alerts import Alert, Key, Observable, Trust, canonical_address, deterministic_id
 from ironpost_core.settings import Duration
-from ironpost_logpipe.chunks import Chunk, Cursor
-from ironpost_logpipe.event import Event, getter, is_field
+from ironpost_logpipe.chunks import Chunk, Cursor, Source
+from ironpost_logpipe.event import OBSERVABLE_FIELDS, Event, getter, is_field
 from ironpost_logpipe.journal_export import cursor_of
 from ironpost_logpipe.matcher import Hit
 from ironpost_logpipe.rules import OBSERVABLE_GROUPS, Rule
@@ -59,9 +59,7 @@ class Judge:
         if threshold is None:
             burst: Burst | None = Burst(1, time, time)
         else:
-            source = chunk.source
-            trust = source.trust_name if source.weigh is None else str(source.weigh(hit.event))
-            window = (document.id, trust, key)
+            window = (document.id, str(_worth(hit.event, chunk.source)), key)
             burst = self.windows.add(window, time, threshold.count, threshold.timeframe)
         return None if burst is None else self._raise(hit, chunk, key, burst)
 
@@ -75,13 +73,12 @@ class Judge:
     def _key(self, hit: Hit) -> tuple[bytes, ...] | None:
         """The values of the threshold's key; None when one is missing or is no address where it must be one."""
         if hit.rule.keys == _BY_SOURCE:  # by far the most frequent key, without the loop
-            address = self._address(hit.captures.get("source_ip", b""))
+            text = hit.captures.get("source_ip") or _value(hit, "source_ip") or b""
+            address = self._address(text)
             return None if address is None else (address.encode("ascii"),)
         values = []
         for name in hit.rule.keys:
-            value = hit.captures.get(name)
-            if value is None and name not in hit.rule.detection.groups and is_field(name):
-                value = getter(name)(hit.event)
+            value = _value(hit, name)
             if value is not None and name in _ADDRESSES:
                 address = self._address(value)
                 value = None if address is None else address.encode("ascii")
@@ -135,10 +132,10 @@ class Judge:
 
     def _observables(self, hit: Hit, chunk: Chunk) -> tuple[Observable, ...]:
         found: dict[Key, Observable] = {}
-        trust = chunk.source.trust if chunk.source.weigh is None else chunk.source.weigh(hit.event)
+        trust = _worth(hit.event, chunk.source)
         for name, kind in OBSERVABLE_GROUPS.items():
-            value = hit.captures.get(name)
-            if value is None:
+            value = _value(hit, name) if name in OBSERVABLE_FIELDS else hit.captures.get(name)
+            if not value:
                 continue
             text = self._address(value) if name in _ADDRESSES else value.decode("utf-8", "backslashreplace")
             _note(found, lambda kind=kind, text=text: Observable(kind, text or "", trust))  # type: ignore[misc]
@@ -147,6 +144,21 @@ class Judge:
             _note(found, lambda: Observable(Key.PROCESS, app, trust))
         found |= {observable.key: observable for observable in chunk.source.observables}
         return tuple(found.values())
+
+
+def _worth(event: Event, source: Source) -> Trust:
+    """What a line is worth: nobody's word for it when others could write it, else what its source says."""
+    if event.forgeable:
+        return Trust.CLAIMED
+    return source.trust if source.weigh is None else source.weigh(event)
+
+
+def _value(hit: Hit, name: str) -> bytes | None:
+    """What the rule caught under a name; for a name under which it catches nothing, the line's field of that name."""
+    value = hit.captures.get(name)
+    if value is None and name not in hit.rule.detection.groups and is_field(name):
+        return getter(name)(hit.event)
+    return value
 
 
 def _note(found: dict[Key, Observable], make: Callable[[], Observable]) -> None:

@@ -2,6 +2,9 @@
 
 One `re2.Set` over what the rules need (`conditions.Compiled.needs`) says which rules could match a raw line. Only
 these are evaluated, on the parsed line. A rule that needs nothing in particular is evaluated on every line.
+
+A field's text stands in the raw line as it is unless something in it is escaped. So the set also finds backslashes: a
+line with one is parsed and searched again, its escapes undone (`Event.searchable`). All others cost nothing for that.
 """
 
 from __future__ import annotations
@@ -11,11 +14,13 @@ from typing import NamedTuple, TypeAlias
 
 from ironpost_logpipe.conditions import Captures, Test
 from ironpost_logpipe.event import Event
-from ironpost_logpipe.parsers import LINE_ENDS, PARSERS, PINNED
+from ironpost_logpipe.literals import Literal
+from ironpost_logpipe.parsers import DECODED, LINE_ENDS, PARSERS, PINNED
 from ironpost_logpipe.patterns import literal_pattern, search_set
 from ironpost_logpipe.rules import Rule
 
 _CACHED_CHOICES = 4096
+_ESCAPE = Literal(b"\\")
 _Choice: TypeAlias = tuple[tuple[Rule, Test], ...]
 
 
@@ -45,8 +50,9 @@ class Matcher:
                 self._always.append(index)
             for literal in rule.detection.needs or ():
                 self._rules_of[at[literal]].append(index)
-        self._search = search_set([literal_pattern(literal) for literal in needs])
-        self._choices: dict[tuple[int, ...], _Choice] = {}
+        self._escaped = len(needs)
+        self._search = search_set([literal_pattern(literal) for literal in (*needs, _ESCAPE)] if needs else [])
+        self._choices: dict[tuple[int, ...], _Choice | None] = {}
 
     @property
     def unfiltered(self) -> tuple[Rule, ...]:
@@ -68,7 +74,8 @@ class Matcher:
             if event is None:
                 errors += 1
                 continue
-            for rule, test in self._chosen(found):
+            chosen = self._chosen(found)
+            for rule, test in self._decoded(event) if chosen is None else chosen:
                 captures: Captures = {}
                 if test(event, captures):
                     hits.append(Hit(index, rule, event, captures))
@@ -76,7 +83,7 @@ class Matcher:
 
     def _match_all(self, lines: Sequence[bytes], format_: str) -> tuple[list[Hit], int]:
         """The same, but every line is parsed."""
-        search, parse = self._search, PARSERS[format_]
+        search, parse, decoded = self._search, PARSERS[format_], format_ in DECODED
         hits: list[Hit] = []
         errors = 0
         for index, line in enumerate(lines):
@@ -84,25 +91,35 @@ class Matcher:
             if event is None:
                 errors += 1
                 continue
-            for rule, test in self._chosen(search(line) or []):
+            chosen = None if decoded else self._chosen(search(line) or [])
+            for rule, test in self._decoded(event) if chosen is None else chosen:
                 captures: Captures = {}
                 if test(event, captures):
                     hits.append(Hit(index, rule, event, captures))
         return hits, errors
 
-    def _chosen(self, found: list[int]) -> _Choice:
-        """The rules to evaluate with their tests, in their own order."""
+    def _decoded(self, event: Event) -> _Choice:
+        """The rules to evaluate on a line in which something is escaped."""
+        found = self._search(event.searchable()) or []
+        return self._chosen([literal for literal in found if literal != self._escaped]) or ()
+
+    def _chosen(self, found: list[int]) -> _Choice | None:
+        """The rules to evaluate with their tests, in their own order; None when the line has escapes."""
         key = tuple(found)
-        chosen = self._choices.get(key)
-        if chosen is None:
-            indexes = set(self._always)
-            for literal in found:
-                indexes.update(self._rules_of[literal])
-            chosen = tuple((self.rules[index], self.rules[index].detection.test) for index in sorted(indexes))
-            if len(self._choices) >= _CACHED_CHOICES:
-                self._choices.clear()
-            self._choices[key] = chosen
+        try:
+            return self._choices[key]
+        except KeyError:
+            pass
+        if len(self._choices) >= _CACHED_CHOICES:
+            self._choices.clear()
+        chosen = self._choices[key] = None if self._escaped in found else self._rules_for(found)
         return chosen
+
+    def _rules_for(self, found: Iterable[int]) -> _Choice:
+        indexes = set(self._always)
+        for literal in found:
+            indexes.update(self._rules_of[literal])
+        return tuple((self.rules[index], self.rules[index].detection.test) for index in sorted(indexes))
 
 
 def match_slowly(rules: Iterable[Rule], lines: Sequence[bytes], format_: str = "auto") -> list[Hit]:

@@ -22,6 +22,7 @@ from ironpost_logpipe.chunks import Chunk, Cursor, Position
 from ironpost_logpipe.exemptions import exempt
 from ironpost_logpipe.judge import Judge
 from ironpost_logpipe.matcher import Matcher
+from ironpost_logpipe.parsers import LABELS
 
 CHECKPOINT_INTERVAL = 1.0
 #: A large state is written less often, so that it takes at most this part of the time.
@@ -147,7 +148,7 @@ class Pipeline:
             if alert is not None:
                 self._send(alert, chunk, result)
         result.processed += len(chunk) - errors
-        result.add_errors(chunk.source.format, errors)
+        result.add_errors(LABELS.get(chunk.source.format, "unknown"), errors)
         if chunk.after is not None:
             self._note(chunk.after)
         self._changed = True

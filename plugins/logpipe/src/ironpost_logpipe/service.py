@@ -13,7 +13,16 @@ from ironpost_core.hookspecs import Context, Health, State
 from ironpost_core.instruments import Reading
 from ironpost_logpipe.buffer import Buffer
 from ironpost_logpipe.chunks import Position
-from ironpost_logpipe.config import FileSource, JournalSource, LogPipelineConfig, Source, StdinSource, sources_of
+from ironpost_logpipe.config import (
+    DockerSource,
+    FileSource,
+    JournalSource,
+    LogPipelineConfig,
+    Source,
+    StdinSource,
+    sources_of,
+)
+from ironpost_logpipe.docker import DockerReader
 from ironpost_logpipe.files import FileReader
 from ironpost_logpipe.journal import JournalReader
 from ironpost_logpipe.journal_files import has_journal
@@ -31,7 +40,7 @@ from ironpost_logpipe.thresholds import Windows
 from ironpost_logpipe.times import TimeReader
 from ironpost_logpipe.udp import UdpListener
 
-Reader: TypeAlias = FileReader | JournalReader | StdinReader | Listener
+Reader: TypeAlias = FileReader | DockerReader | JournalReader | StdinReader | Listener
 _STOP_TIME = 2.0
 _NAMED_PROBLEMS = 3
 
@@ -82,14 +91,17 @@ class Service:
 
     def _reader(self, source: Source) -> Reader:
         buffer, clock, stopping = self._buffer, self._context.clock, self._context.stopping
-        if isinstance(source, FileSource):
-            positions = self._pipeline.known_positions()
+        positions = self._pipeline.known_positions()
+        if isinstance(source, FileSource | DockerSource):
+            stored = {path: each for path, each in positions.items() if isinstance(each, Position)}
+            if isinstance(source, DockerSource):
+                return DockerReader(source, buffer=buffer, clock=clock, stopping=stopping, stored=stored)
             return FileReader(
                 source,
                 buffer=buffer,
                 clock=clock,
                 stopping=stopping,
-                stored={path: each for path, each in positions.items() if isinstance(each, Position)},
+                stored=stored,
                 window=lambda: longest_window(self._matcher.rules),
                 data_dir=_data_dir(self._context.state_dir),
             )
@@ -99,7 +111,7 @@ class Service:
                 buffer=buffer,
                 clock=clock,
                 stopping=stopping,
-                stored=self._pipeline.known_positions(),
+                stored=positions,
                 lookback=longest_window(self._matcher.rules),
                 log=self._log,
             )

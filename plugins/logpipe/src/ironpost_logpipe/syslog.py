@@ -5,15 +5,13 @@ Nothing here raises or loops on any bytes: a line is either read or answered wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from ironpost_logpipe.event import Event
+from ironpost_logpipe.event import NOTHING, Event
+from ironpost_logpipe.quoting import closing_quote
 
 _MONTHS = frozenset((b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"))
 _LARGEST_PRI = 191
 _BOM = b"\xef\xbb\xbf"
 _MAX_PARAMS = 64
-_NO_EXTRA: Mapping[str, bytes] = {}
 
 
 def parse_syslog(raw: bytes) -> Event | None:
@@ -117,7 +115,7 @@ def _rfc5424(raw: bytes, pri: int, at: int) -> Event | None:
     if end <= 0 or rest[end : end + 1] not in (b" ", b""):
         return None
     message = rest[end + 1 :].removeprefix(_BOM)
-    return Event(raw, message, _value(app), _value(host), _value(pid), _value(stamp), pri, extra or _NO_EXTRA)
+    return Event(raw, message, _value(app), _value(host), _value(pid), _value(stamp), pri, extra or NOTHING)
 
 
 def _value(field: bytes) -> bytes:
@@ -157,16 +155,8 @@ def _parameters(text: bytes, at: int, element: bytes, into: dict[str, bytes]) ->
 
 def _quoted(text: bytes, at: int) -> tuple[bytes, int]:
     """A parameter's value with its escapes (RFC 5424, 6.3.3) undone, and the place behind its quote; 0 without one."""
-    begin = at
-    while True:
-        end = text.find(b'"', at)
-        if end < 0:
-            return b"", 0
-        piece = text[at:end]  # begins behind the quote before, so that the whole costs linear time
-        slashes = len(piece) - len(piece.rstrip(b"\\"))
-        if slashes % 2 == 0:
-            return _unescaped(text[begin:end]), end + 1
-        at = end + 1
+    end = closing_quote(text, at)
+    return (b"", 0) if end < 0 else (_unescaped(text[at:end]), end + 1)
 
 
 def _unescaped(value: bytes) -> bytes:

@@ -16,6 +16,9 @@ _MONTHS = {
         (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"), 1
     )
 }
+_DAYS = frozenset((b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"))
+#: Digits before the point → digits of seconds in them: seconds, milli-, micro- and nanoseconds.
+_EPOCH_DIGITS = {9: 9, 10: 10, 12: 9, 13: 10, 15: 9, 16: 10, 18: 9, 19: 10}
 _CACHED_MINUTES = 4096
 _TOLERANCE = timedelta(days=1)
 
@@ -56,10 +59,11 @@ class TimeReader:
 
     def _read(self, stamp: bytes) -> float | None:
         try:
-            if len(stamp) == 16 and stamp.isdigit():
-                return int(stamp) / 1e6  # the journal's: microseconds since 1970
             if stamp[:1].isdigit():
-                return self._seconds(datetime.fromisoformat(stamp.decode("ascii")))
+                seconds = epoch(stamp)
+                return self._seconds(datetime.fromisoformat(iso_text(stamp))) if seconds is None else seconds
+            if stamp[3:4] == b" " and stamp[:3] in _DAYS:
+                return self._seconds(datetime.fromisoformat(iso_text(stamp)))
             base = self._minute(stamp[:-3])
             second = stamp[-2:]
             return None if base is None or not second.isdigit() or second > b"60" else base + int(second)
@@ -96,3 +100,27 @@ class TimeReader:
         if moment.tzinfo is None and self._zone is not None:
             moment = moment.replace(tzinfo=self._zone)
         return moment.timestamp()
+
+
+def epoch(stamp: bytes) -> float | None:
+    """Seconds since 1970 from a number of seconds (1973 to 2286) or of milli-, micro- or nanoseconds, else None."""
+    whole, _, fraction = stamp.partition(b".")
+    digits = _EPOCH_DIGITS.get(len(whole))
+    if digits is None or not whole.isdigit() or not (fraction.isdigit() or not fraction):
+        return None
+    return float(whole[:digits] + b"." + whole[digits:] + fraction[:9])
+
+
+def iso_text(stamp: bytes) -> str:
+    """A time as web servers write it in the form of ISO 8601; any other text as it is.
+
+    ``24/Nov/2026:22:38:51 +0000`` in access logs, ``2026/11/24 22:38:51`` in nginx's error log,
+    ``Tue Nov 24 22:38:51.123456 2026`` in Apache's.
+    """
+    if stamp[2:3] == b"/":
+        day, month, year, clock = stamp[:2], stamp[3:6], stamp[7:11], stamp[12:20] + stamp[21:]
+    elif stamp[3:4] == b" ":
+        _, month, day, clock, year = stamp.split()
+    else:
+        return stamp.replace(b"/", b"-").decode("ascii")
+    return f"{int(year):04}-{_MONTHS.get(month, 0):02}-{int(day):02}T{clock.decode('ascii')}"
