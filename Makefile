@@ -11,7 +11,8 @@ STAMP := $(VENV)/.installed
 PEERS := prometheus=prometheus promtool=prometheus sshd=openssh-server ssh=openssh-client rsyslogd=rsyslog \
          openssl=openssl git=git dockerd=docker.io docker-compose=docker-compose debootstrap=debootstrap \
          busybox=busybox-static ip=iproute2 chromium=chromium npm=npm \
-         /usr/lib/*/rsyslog/lmnsd_gtls.so=rsyslog-gnutls journalctl=systemd logger=bsdutils
+         /usr/lib/*/rsyslog/lmnsd_gtls.so=rsyslog-gnutls journalctl=systemd logger=bsdutils nginx=nginx \
+         apache2=apache2
 # Those that Debian installs only in place of another one are unpacked beside it, with their libraries.
 UNPACKED := syslog-ng-core libglib2.0-0 libivykis0 libjson-c5 libnet1 libpcre3 libwrap0
 PYTEST_ARGS ?=

@@ -143,6 +143,18 @@ def test_replay_says_what_exceptions_dropped(tmp_path: Path) -> None:
     assert "5 matches (5 dropped by exceptions), 0 alerts" in result.stderr
 
 
+def test_a_line_is_read_in_the_format_that_is_named(tmp_path: Path) -> None:
+    access = '192.0.2.1 - - [24/Nov/2026:22:38:51 +0000] "GET /x HTTP/1.1" 404 1 "-" "-"'
+    assert "source_ip  192.0.2.1" in run(rules, "explain", "--format", "access", access).stdout
+    assert "not a line of this format" in run(rules, "explain", "--format", "json", access).stdout
+    record = {"log": failed().decode() + "\n", "stream": "stdout", "time": "2026-11-24T22:38:51Z"}
+    assert "ssh-password-guessing: matches" in run(rules, "explain", "--format", "docker", json.dumps(record)).stdout
+    log = tmp_path / "access.log"
+    log.write_text(f"{access}\nx\n")
+    summary = json.loads(run(logs, "replay", "--json", "--format", "access", log).stdout)["summary"]
+    assert (summary["lines"], summary["parse_errors"]) == (2, 1)
+
+
 def test_terminal_codes_in_lines_are_escaped() -> None:
     result = run(rules, "explain", failed(user="\x1b[31mroot").decode())
     assert "\x1b" not in result.stdout

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from certificates import certificate
-from ironpost_core.alerts import Key
+from ironpost_core.alerts import Key, Observable, Trust
 from ironpost_core.errors import ActionError, PluginError
 from ironpost_core.hookspecs import State
 from ironpost_core.metrics import catalogue_of
@@ -70,6 +71,22 @@ def test_a_log_becomes_an_alert_and_a_restart_goes_on(tmp_path: Path) -> None:
     (alert,) = publisher.alerts
     assert alert.observable(Key.SOURCE_IP) == "203.0.113.7"
     assert alert.count == 5
+
+
+def test_a_containers_log_becomes_an_alert_that_names_it(tmp_path: Path) -> None:
+    container = "0123456789abcdef" * 4
+    log, publisher = tmp_path / container / f"{container}-json.log", CollectingPublisher()
+    log.parent.mkdir()
+    lines = [{"log": failed(n).decode() + "\n", "stream": "stdout", "time": "2026-11-24T22:38:51Z"} for n in range(5)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines) + "garbage\n")
+    source = {"type": "docker", "paths": [str(tmp_path / "*" / "*-json.log")], "start": "beginning"}
+    with run({"sources": [source]}, publisher=publisher) as running:
+        processed(running, 5)
+        running.wait_for(lambda: running.metric("log_pipeline_alerts_sent_total") == 1)
+        assert running.metric("log_pipeline_parse_errors_total", format="json") == 1
+    (alert,) = publisher.alerts
+    assert alert.observables[Key.CONTAINER_ID] == Observable(Key.CONTAINER_ID, container, Trust.LOCAL)
+    assert alert.observables[Key.SOURCE_IP].trust is Trust.CLAIMED
 
 
 def test_datagrams_become_claimed_alerts(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ironpost_logpipe.event import Event
-from ironpost_logpipe.weblogs import parse_access, parse_error
+from ironpost_logpipe.weblogs import parse_access, parse_apache_error, parse_nginx_error
 
 TIME = b"24/Nov/2026:22:38:51 +0000"
 
@@ -153,7 +153,8 @@ def test_no_text_of_an_attacker_shifts_a_field(
 
 
 def error(line: bytes) -> Event:
-    event = parse_error(line)
+    event = parse_apache_error(line) or parse_nginx_error(line)
+    assert not (parse_apache_error(line) and parse_nginx_error(line))
     assert event is not None, line
     return event
 
@@ -221,4 +222,5 @@ def test_only_what_apache_itself_wrote_in_front_is_the_client(
     ],
 )
 def test_what_is_no_error_log_is_refused(line: bytes) -> None:
-    assert parse_error(line) is None
+    assert parse_apache_error(line) is None
+    assert parse_nginx_error(line) is None

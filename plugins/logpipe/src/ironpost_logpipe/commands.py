@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from ironpost_logpipe.parsers import FORMATS
+
 if TYPE_CHECKING:
     from ironpost_logpipe.config import LogPipelineConfig
     from ironpost_logpipe.rulefiles import Loaded
@@ -22,7 +24,7 @@ EXIT_CONFIG = 78
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _format_option = click.option(
     *("--format", "format_"),
-    type=click.Choice(["auto", "syslog", "json", "access", "error", "logfmt", "plain", "docker"]),
+    type=click.Choice(FORMATS),
     default="auto",
     show_default=True,
     help="How lines are read.",
@@ -207,6 +209,8 @@ def explain(
 
 
 def _print_explained(result: dict[str, Any]) -> None:
+    if not result["parsed"]:
+        click.echo("not a line of this format")
     for name, value in result["fields"].items():
         if name != "raw":
             click.echo(_safe(f"{name:10} {value}"))

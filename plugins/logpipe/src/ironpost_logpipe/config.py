@@ -36,8 +36,10 @@ USUAL_LOGS = (
 #: The first of these are written by a syslog daemon, whose lines are in the journal, too.
 _SYSLOG_LOGS = USUAL_LOGS[:4]
 DOCKER_LOGS = "/var/lib/docker/containers/*/*-json.log"
-Format: TypeAlias = Literal["auto", "syslog", "json", "access", "error", "logfmt", "plain", "docker"]
-InnerFormat: TypeAlias = Literal["auto", "syslog", "json", "access", "error", "logfmt", "plain"]
+Format: TypeAlias = Literal[
+    "auto", "syslog", "json", "access", "apache-error", "nginx-error", "logfmt", "plain", "docker"
+]
+InnerFormat: TypeAlias = Literal["auto", "syslog", "json", "access", "apache-error", "nginx-error", "logfmt", "plain"]
 TrustName: TypeAlias = Literal["claimed", "network", "local"]
 Network: TypeAlias = IPv4Network | IPv6Network
 _FORMAT = (

@@ -12,7 +12,7 @@ from ironpost_logpipe.journal_entry import parse_journal
 from ironpost_logpipe.jsonlines import parse_json
 from ironpost_logpipe.logfmt import parse_logfmt
 from ironpost_logpipe.syslog import parse_syslog
-from ironpost_logpipe.weblogs import parse_access, parse_error
+from ironpost_logpipe.weblogs import parse_access, parse_apache_error, parse_nginx_error
 
 #: Reads a line without its end; None when the line is not of that format. Never raises.
 Parser: TypeAlias = Callable[[bytes], Event | None]
@@ -37,8 +37,10 @@ def _parse_other(line: bytes) -> Event | None:
     first = line[:1]
     if first == b"{":
         return parse_json(line)
-    if first == b"[" or line[4:5] == b"/":
-        return parse_error(line)
+    if first == b"[":
+        return parse_apache_error(line)
+    if line[4:5] == b"/":
+        return parse_nginx_error(line)
     if line.startswith(_LOGFMT):
         return parse_logfmt(line)
     return parse_access(line)
@@ -50,7 +52,8 @@ _INNER: Mapping[str, Parser] = MappingProxyType(
         "syslog": parse_syslog,
         "json": parse_json,
         "access": parse_access,
-        "error": parse_error,
+        "apache-error": parse_apache_error,
+        "nginx-error": parse_nginx_error,
         "logfmt": parse_logfmt,
         "plain": parse_plain,
     }

@@ -100,17 +100,10 @@ def _note_sender(rest: bytes, extra: dict[str, bytes]) -> None:
         extra["user_agent"] = unescaped(rest[begin:end])
 
 
-def parse_error(line: bytes) -> Event | None:
-    """Read a line of an error log of Apache or nginx; None for anything else."""
-    if line[:1] == b"[":
-        return _apache_error(line) if line.startswith(_DAYS) else None
-    if line[4:8:3] == b"//" and line[13:17:3] == b"::" and line[19:21] == b" [":
-        return _nginx_error(line)
-    return None
-
-
-def _nginx_error(line: bytes) -> Event | None:
-    """``2026/11/24 22:38:51 [error] 12#12: *3 message``."""
+def parse_nginx_error(line: bytes) -> Event | None:
+    """Read ``2026/11/24 22:38:51 [error] 12#12: *3 message``; None for anything else."""
+    if line[4:8:3] != b"//" or line[13:17:3] != b"::" or line[19:21] != b" [":
+        return None
     close = line.find(b"] ", 21, _LONGEST_HEAD)
     priority = priority_of(line[21:close]) if close > 0 else -1
     colon = line.find(b": ", close, _LONGEST_HEAD)
@@ -127,8 +120,10 @@ def _nginx_error(line: bytes) -> Event | None:
     return ForgeableEvent(line, message, b"", b"", process, line[:19], priority, extra)
 
 
-def _apache_error(line: bytes) -> Event | None:
-    """``[Tue Nov 24 22:28:12.123456 2026] [core:error] [pid 12:tid 34] [client 192.0.2.1:5] message``."""
+def parse_apache_error(line: bytes) -> Event | None:
+    """Read ``[Tue Nov 24 22:28:12.123456 2026] [core:error] [pid 12:tid 34] [client 192.0.2.1:5] message``."""
+    if not line.startswith(_DAYS):
+        return None
     stamp_end = line.find(b"] [", 0, _LONGEST_HEAD)
     level_end = line.find(b"] ", stamp_end + 3, _LONGEST_HEAD)
     if stamp_end < 0 or level_end < 0:
