@@ -2,8 +2,8 @@
 
     python tests/bench/bench_logs.py [--lines N] [--json]
 
-The peer in the same run is a loop over the same patterns with Python's `re`, without parsing or thresholds. Each figure
-is the best of three runs on one core; everything else that runs on the machine lowers it.
+The peers in the same run are `json.loads` alone, and a loop over the same patterns with Python's `re`, without parsing
+or thresholds. Each figure is the best of three runs on one core; everything else that runs on the machine lowers it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,27 @@ def lines(count: int, hits_in_100: int) -> list[bytes]:
     return made
 
 
-def through_the_pipeline(path: Path, count: int) -> tuple[float, int]:
+def json_lines(count: int, hits_in_100: int) -> list[bytes]:
+    """The same as a JSON logger writes it."""
+    made = []
+    for number, line in enumerate(lines(count, hits_in_100)):
+        message = line.partition(b"]: ")[2].decode()
+        entry = {"time": f"2024-11-03T10:{number // 60_000 % 60:02}:{number // 1000 % 60:02}Z", "level": "info"}
+        entry |= {"host": "web1", "app": "sshd", "msg": message}
+        request = {"method": "POST", "path": f"/login/{number % 99}", "status": 401}
+        made.append(json.dumps(entry | {"pid": number % 9999, "http": request}).encode())
+    return made
+
+
+def with_json(path: Path) -> float:
+    """`json.loads` alone on each line."""
+    begin = time.perf_counter()
+    for line in path.read_bytes().splitlines():
+        json.loads(line)
+    return time.perf_counter() - begin
+
+
+def through_the_pipeline(path: Path, count: int, format_: str = "auto") -> tuple[float, int]:
     """A file of the rules' own through everything but the daemon: seconds, and how many alerts came of it."""
     buffer, publisher = Buffer(100_000, 64 << 20), CollectingPublisher()
     pipeline = Pipeline(
@@ -86,7 +106,7 @@ def through_the_pipeline(path: Path, count: int) -> tuple[float, int]:
         log=logging.getLogger("bench"),
     )
     pipeline.matcher = Matcher(rules(count))
-    tail, source = FileTail(path, "beginning"), Source(name="bench", trust=Trust.LOCAL)
+    tail, source = FileTail(path, "beginning"), Source(name="bench", trust=Trust.LOCAL, format=format_)
     begin = time.perf_counter()
     while (read := tail.read(0.0)) is not None:
         buffer.put(Chunk(source, read.lines, 0.0, read.start, read.after), 1)
@@ -183,6 +203,18 @@ def figures(count: int, folder: Path) -> dict[str, float]:
     return found
 
 
+def json_figures(count: int, folder: Path) -> dict[str, float]:
+    """The same for JSON, every line of which is parsed; beside it the standard library's parser alone."""
+    found: dict[str, float] = {}
+    for name, hits in (("json_every_line_hits", 100), ("json_5_percent_hit", 5)):
+        path = folder / name
+        path.write_bytes(b"\n".join(json_lines(count, hits)) + b"\n")
+        found[name] = count / best(lambda p=path: through_the_pipeline(p, 10, "json")[0])  # type: ignore[misc]
+        found[f"{name}_json_loads"] = count / best(lambda p=path: with_json(p))  # type: ignore[misc]
+        found[f"{name}_ratio_to_json_loads"] = found[name] / found[f"{name}_json_loads"]
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -190,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     with TemporaryDirectory() as folder:
-        found = figures(options.lines, Path(folder))
+        found = figures(options.lines, Path(folder)) | json_figures(options.lines, Path(folder))
     found |= {f"backtracking_pattern_{name}": value for name, value in backtracking().items()}
     udp = over_udp(options.lines)
     if options.json:

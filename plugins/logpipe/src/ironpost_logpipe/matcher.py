@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 from ironpost_logpipe.conditions import Captures, Test
 from ironpost_logpipe.event import Event
 from ironpost_logpipe.literals import Literal
-from ironpost_logpipe.parsers import DECODED, LINE_ENDS, PARSERS, PINNED
+from ironpost_logpipe.parsers import CHECKS, DECODED, LINE_ENDS, PARSERS, PINNED
 from ironpost_logpipe.patterns import literal_pattern, search_set
 from ironpost_logpipe.rules import Rule
 
@@ -82,16 +82,22 @@ class Matcher:
         return hits, errors
 
     def _match_all(self, lines: Sequence[bytes], format_: str) -> tuple[list[Hit], int]:
-        """The same, but every line is parsed."""
+        """The same, but every line is looked at, and parsed if a rule may match it."""
         search, parse, decoded = self._search, PARSERS[format_], format_ in DECODED
+        check = CHECKS.get(format_, parse)
+        all_may_match = decoded or bool(self._always)
         hits: list[Hit] = []
         errors = 0
         for index, line in enumerate(lines):
+            found = None if decoded else search(line)
+            if found is None and not all_may_match:
+                errors += check(line.rstrip(LINE_ENDS)) is None
+                continue
             event = parse(line.rstrip(LINE_ENDS))
             if event is None:
                 errors += 1
                 continue
-            chosen = None if decoded else self._chosen(search(line) or [])
+            chosen = None if decoded else self._chosen(found or [])
             for rule, test in self._decoded(event) if chosen is None else chosen:
                 captures: Captures = {}
                 if test(event, captures):

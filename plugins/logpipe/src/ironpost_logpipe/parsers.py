@@ -9,7 +9,7 @@ from typing import TypeAlias
 from ironpost_logpipe.dockerjson import unwrapping
 from ironpost_logpipe.event import Event
 from ironpost_logpipe.journal_entry import parse_journal
-from ironpost_logpipe.jsonlines import parse_json
+from ironpost_logpipe.jsonlines import document, parse_json
 from ironpost_logpipe.logfmt import parse_logfmt
 from ironpost_logpipe.syslog import parse_syslog
 from ironpost_logpipe.weblogs import parse_access, parse_apache_error, parse_nginx_error
@@ -74,6 +74,8 @@ PARSERS: Mapping[str, Parser] = MappingProxyType(
 PINNED = frozenset(PARSERS) - {"auto", "plain", "journal"}
 #: Those of them whose lines never hold a field's text as it is, so that the line itself need not be searched.
 DECODED = frozenset(name for name in PARSERS if name.startswith("docker"))
+#: Pinned format → a quicker way than its parser to tell whether a line is of it; None for one that is not.
+CHECKS: Mapping[str, Callable[[bytes], object]] = MappingProxyType({"json": document})
 #: Pinned format → the metrics' label of its parse errors.
 LABELS: Mapping[str, str] = MappingProxyType(
     {name: "json" if name in DECODED or name == "json" else "unknown" for name in PINNED} | {"syslog": "syslog"}
