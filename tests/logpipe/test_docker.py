@@ -10,9 +10,9 @@ import pytest
 from ironpost_core.alerts import Key, Trust
 from ironpost_core.testing import FakeClock
 from ironpost_logpipe.buffer import Buffer
-from ironpost_logpipe.chunks import MAX_LINE, Chunk, Position
+from ironpost_logpipe.chunks import MAX_LINE, Chunk, Position, Source
 from ironpost_logpipe.config import DockerSource
-from ironpost_logpipe.docker import HOLD_TIME, MAX_HELD, DockerReader, container
+from ironpost_logpipe.docker import HOLD_TIME, MAX_HELD, DockerReader, Joining, container
 from ironpost_logpipe.parsers import parse
 
 ID = "0123456789abcdef" * 4
@@ -166,6 +166,15 @@ def test_a_rotated_file_takes_what_was_held_with_it(tmp_path: Path) -> None:
     assert seen == [b"old", b"new"]
 
 
+def test_an_emptied_file_is_read_from_its_first_line(tmp_path: Path) -> None:
+    run = Running(tmp_path)
+    run.write(*[record("x" * PIECE)] * 40)
+    assert len(run.messages()) == 1
+    run.log.write_bytes(b"")
+    run.write(record("new\n"))
+    assert run.messages() == [b"new"]
+
+
 def test_a_full_buffer_makes_it_wait_and_loses_nothing(tmp_path: Path) -> None:
     run = Running(tmp_path, room=10)
     run.write(*[record(f"{number}\n") for number in range(2000)])
@@ -227,6 +236,17 @@ def test_however_it_is_written_and_read_the_same_lines_come_out(tmp_path: Path, 
     take()
     assert found == wanted
     assert len(begins) == len(set(begins))
+
+
+def test_containers_that_are_gone_leave_nothing_behind() -> None:
+    buffer = Buffer(100_000, 64 << 20)
+    joining = Joining(buffer, FakeClock(), "auto")
+    for number in range(3000):
+        source = Source(name=f"/{number:064x}-json.log", trust=Trust.CLAIMED)
+        assert joining.put(Chunk(source, [record("a\n")[:-1]], 0.0), 1)
+        buffer.take(10, 0)
+    assert len(joining._sources) <= 1024
+    assert not joining._held
 
 
 def test_it_ends_when_it_shall(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ _SUFFIX = "-json.log"
 _ID_LENGTH = 64
 _LARGEST_CONFIG = 1 << 20
 _WAIT = 0.25
+_CACHED_SOURCES = 1024
 #: A line of the file, and where it begins.
 _Record: TypeAlias = tuple[bytes, int]
 
@@ -69,12 +70,14 @@ class _Held:
     Attributes:
         skipping: the streams of which the rest of a line that is too long is passed over, where they begin.
         since: since when the first one waits (monotonic).
+        source: as the file reader calls it.
     """
 
     records: Sequence[_Record]
     after: Position | None
     skipping: frozenset[bytes]
     since: float
+    source: Source | None = None
 
 
 _NONE_HELD = _Held((), None, frozenset(), 0.0)
@@ -97,8 +100,8 @@ class Joining:
     def put(self, chunk: Chunk, timeout: float) -> bool:
         """As `Buffer.put`."""
         held = self._held.get(chunk.source.name, _NONE_HELD)
-        if held.records and not _continues(held.after, chunk):
-            if not self._put(chunk, held, timeout, whole=True):
+        if not _continues(held.after, chunk):
+            if held.records and not self._put(chunk, held, timeout, whole=True):
                 return False
             held = _NONE_HELD
         new = tuple(zip(chunk.lines, chunk.offsets(), strict=False))
@@ -108,10 +111,9 @@ class Joining:
     def release_old(self, timeout: float) -> None:
         """Hand over what has waited for too long for the rest of its line."""
         now = self._clock.monotonic()
-        for source in list(self._sources):
-            held = self._held.get(source.name, _NONE_HELD)
-            if held.records and now - held.since >= HOLD_TIME:
-                self._put(Chunk(source, (), self._clock.now().timestamp()), held, timeout, whole=True)
+        for held in list(self._held.values()):
+            if held.records and held.source is not None and now - held.since >= HOLD_TIME:
+                self._put(Chunk(held.source, (), self._clock.now().timestamp()), held, timeout, whole=True)
 
     def _put(self, chunk: Chunk, all_: _Held, timeout: float, *, whole: bool = False) -> bool:
         """Hand over those of all records that are whole, or all of them; hold the rest. False changes nothing."""
@@ -131,14 +133,19 @@ class Joining:
         out = Chunk(self._source(chunk.source), [line for line, _ in lines], chunk.arrived, start, after, starts=starts)
         if not self._buffer.put(out, timeout):
             return False
-        same = bool(rest) and bool(all_.since) and rest[0] == all_.records[0]
-        since = all_.since if same else self._clock.monotonic()
-        self._held[chunk.source.name] = _Held(rest, all_.after, skipping, since)
+        if rest or skipping:
+            held = self._held.get(chunk.source.name, _NONE_HELD)
+            since = held.since if rest and rest[:1] == held.records[:1] else self._clock.monotonic()
+            self._held[chunk.source.name] = _Held(rest, all_.after, skipping, since, chunk.source)
+        else:
+            self._held.pop(chunk.source.name, None)
         return True
 
     def _source(self, source: Source) -> Source:
         known = self._sources.get(source)
         if known is None:
+            if len(self._sources) >= _CACHED_SOURCES:
+                self._sources.clear()
             known = attrs.evolve(source, format=self._format, observables=container(Path(source.name)))
             self._sources[source] = known
         return known
