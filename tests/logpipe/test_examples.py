@@ -31,6 +31,16 @@ def test_what_does_not_hold_is_named() -> None:
     assert count(made) == 8
 
 
+def test_a_rule_that_counts_by_a_source_that_its_lines_do_not_name_is_told() -> None:
+    made = rule(
+        "id: r\ntitle: T\nseverity: low\ndetection: {conditions: [{field: message, value: bad}]}\n"
+        "threshold: {by: [source_ip], count: 2, timeframe: 1m}\ntests: {match: [bad]}\n"
+    )
+    assert [failure.why for failure in failures(made)] == [
+        "matches, but names no source_ip, by which the threshold counts"
+    ]
+
+
 def test_the_client_of_an_access_log_is_accused_without_being_caught() -> None:
     made = rule(
         """

@@ -28,6 +28,8 @@ def failures(rule: Rule) -> Iterator[Failure]:
     for line in examples.match:
         if captures_of(rule, line) is None:
             yield Failure(rule.id, "match", line, "does not match")
+        elif "source_ip" in rule.keys and accused(rule, line) is None:
+            yield Failure(rule.id, "match", line, "matches, but names no source_ip, by which the threshold counts")
     for line in examples.no_match:
         if captures_of(rule, line) is not None:
             yield Failure(rule.id, "no_match", line, "matches")
