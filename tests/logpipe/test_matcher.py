@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ironpost_logpipe.conditions import Compiled, Condition, ConditionFault, Count, compile_all
+from ironpost_logpipe.formats import FORMATS
 from ironpost_logpipe.matcher import Hit, Matcher, match_slowly
-from ironpost_logpipe.parsers import FORMATS, PINNED, parse
+from ironpost_logpipe.parsers import PINNED, parse
 from ironpost_logpipe.rules import Rule
 from logpipe.helpers import bundled, failed, simple
 

@@ -11,7 +11,8 @@ from ironpost_core.metrics import PARSER_FORMATS
 from ironpost_logpipe.chunks import MAX_LINE
 from ironpost_logpipe.config import Format, InnerFormat
 from ironpost_logpipe.event import DERIVED
-from ironpost_logpipe.parsers import DECODED, FORMATS, LABELS, PARSERS, PINNED, parse
+from ironpost_logpipe.formats import FORMATS
+from ironpost_logpipe.parsers import DECODED, LABELS, PARSERS, PINNED, parse
 
 
 def test_auto_takes_what_is_not_syslog_as_text() -> None:

@@ -14,7 +14,7 @@ from ironpost_logpipe.config import (
     SyslogSource,
 )
 from ironpost_logpipe.event import FIELDS, PREFIXES
-from ironpost_logpipe.parsers import FORMATS
+from ironpost_logpipe.formats import FORMATS
 from ironpost_logpipe.rules import OBSERVABLE_GROUPS
 from logpipe.helpers import bundled
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ironpost_logpipe.parsers import FORMATS
+from ironpost_logpipe.formats import FORMATS
 
 if TYPE_CHECKING:
     from ironpost_logpipe.config import LogPipelineConfig

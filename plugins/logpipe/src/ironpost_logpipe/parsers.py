@@ -58,8 +58,6 @@ _INNER: Mapping[str, Parser] = MappingProxyType(
         "plain": parse_plain,
     }
 )
-#: Formats as users name them.
-FORMATS = (*_INNER, "docker")
 #: Format → parser. What Docker wraps is read as "auto", or as the format behind the slash. Only the journal's source
 #: hands over entries in its format.
 PARSERS: Mapping[str, Parser] = MappingProxyType(
