@@ -46,8 +46,8 @@ def run(group: Any, *arguments: object, operator: Operator | None = None) -> Res
 
 def test_list() -> None:
     listed = json.loads(run(rules, "list", "--json").stdout)
-    assert {"id", "severity", "status", "title", "file", "overridden_by", "exceptions"} == set(listed[0])
-    assert "ssh-password-guessing" in run(rules, "list").stdout
+    assert {"id", "severity", "status", "title", "threshold", "file", "overridden_by", "exceptions"} == set(listed[0])
+    assert "SSH password guessing (5 events in 1m by source_ip)" in run(rules, "list").stdout
 
 
 def test_list_reads_the_configuration(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_overrides_are_listed_and_explained() -> None:
     )
     operator = Operator(LogPipelineConfig(override=(override,)))
     text = run(rules, "list", operator=operator).stdout
-    assert "low       enabled   SSH password guessing (changed by ssh-*)" in text
+    assert "low       enabled   SSH password guessing (5 events in 1m by source_ip) (changed by ssh-*)" in text
     shown = "except source_ip cidr '203.0.113.0/24' until 2100-01-01T00:00:00+00:00: our scanner"
     assert shown in text
     dropped = run(rules, "explain", failed().decode(), operator=operator)
@@ -140,7 +140,7 @@ def test_replay_says_what_exceptions_dropped(tmp_path: Path) -> None:
     operator = Operator(LogPipelineConfig(override=(Override(rule="*", except_=(OFFICE,)),)))
     result = run(logs, "replay", log, operator=operator)
     assert result.exit_code == 0
-    assert "5 matches (5 dropped by exceptions), 0 alerts" in result.stderr
+    assert "10 matches (10 dropped by exceptions), 0 alerts" in result.stderr
 
 
 def test_a_line_is_read_in_the_format_that_is_named(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ def test_the_rule_that_matches_comes_first_with_its_reasons() -> None:
     assert [step["holds"] for step in first["conditions"]] == [True, True]
     assert first["captures"] == {"source_ip": "203.0.113.7", "user": "root"}
     assert result["fields"]["app"] == "sshd"
+    assert first["threshold"] == "5 events in 1m by source_ip"
+    assert result["repeated"] == 1
+    assert explain((), "Nov  3 10:00:00 web1 a[1]: message repeated 3 times: [ x]")["repeated"] == 3
 
 
 def test_nested_conditions_are_shown_with_their_depth() -> None:
@@ -33,7 +36,7 @@ def test_nested_conditions_are_shown_with_their_depth() -> None:
 
 
 def test_a_line_that_is_not_of_the_format() -> None:
-    assert explain(bundled(), "x", "syslog") == {"parsed": False, "fields": {}, "rules": []}
+    assert explain(bundled(), "x", "syslog") == {"parsed": False, "fields": {}, "repeated": 1, "rules": []}
 
 
 def test_it_says_why_a_condition_does_not_hold() -> None:

@@ -28,13 +28,13 @@ def made(name: str, detection: Compiled) -> Rule:
 
 
 def test_hits_come_in_order_with_what_was_caught() -> None:
-    hits, errors = Matcher(bundled()).match([b"nothing", failed(user="a b") + b"\r", b"", failed(user="\xff")])
+    hits, errors = Matcher(bundled()[:1]).match([b"nothing", failed(user="a b") + b"\r", b"", failed(user="\xff")])
     assert errors == 0
     assert [(hit.line, hit.captures["user"]) for hit in hits] == [(1, b"a b"), (3, "\xff".encode())]
 
 
 def test_a_pinned_format_counts_every_line_that_is_not_of_it() -> None:
-    matcher = Matcher(bundled())
+    matcher = Matcher(bundled()[:1])
     hits, errors = matcher.match([b"nothing", failed(), b""], "syslog")
     assert (len(hits), errors) == (1, 2)
 

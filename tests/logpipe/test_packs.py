@@ -15,7 +15,7 @@ ACCUSING = [rule for rule in RULES if "source_ip" in rule.detection.groups]
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_the_examples_of_each_bundled_rule_hold(rule: Rule) -> None:
-    assert list(failures(rule)) == []
+    assert list(failures(rule, RULES)) == []
     examples = rule.document.tests
     assert examples.match
     assert examples.no_match

@@ -108,15 +108,15 @@ def test_after_crashes_the_history_is_that_of_an_uninterrupted_run(
     log = tmp_path / "auth.log"
     log.write_bytes(attack(600))
     whole = CollectingPublisher()
-    assert Bench(whole, keys=4).feed(log)
+    assert Bench(whole, keys=8).feed(log)
     dice = random.Random(seed)
     kept = CollectingPublisher()
     for _ in range(8):
         crashing = CrashingPublisher()
         crashing.alerts, crashing.checkpoints = list(kept.alerts), dict(kept.checkpoints)
-        Bench(crashing, keys=4).feed(log, dice, reads=dice.randrange(30))
+        Bench(crashing, keys=8).feed(log, dice, reads=dice.randrange(30))
         kept = crashing.after_crash(dice.randrange(len(crashing.journal) + 1))
-    assert Bench(kept, keys=4).feed(log, dice)
+    assert Bench(kept, keys=8).feed(log, dice)
     assert len(whole.alerts) > 10
     assert plain(kept.alerts) == plain(whole.alerts)
 
@@ -163,7 +163,7 @@ def test_what_arrives_live_and_is_refused_is_counted() -> None:
     bench.stopping.set()
     bench.pipeline.run()
     tally = bench.buffer.tally()
-    assert (tally.processed, tally.refused, tally.alerts, tally.matches, tally.buffered) == (5, 1, 0, 5, 0)
+    assert (tally.processed, tally.refused, tally.alerts, tally.matches, tally.buffered) == (5, 1, 0, 10, 0)
     assert state.KEY in publisher.checkpoints
 
 

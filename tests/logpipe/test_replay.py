@@ -19,7 +19,7 @@ def test_a_file_becomes_alerts_and_a_summary() -> None:
     run, ids = replayed(content)
     assert len(ids) == 1
     summary = run.summary
-    assert (summary.lines, summary.matches, summary.alerts, summary.size) == (8, 7, 1, len(content) + 1)
+    assert (summary.lines, summary.matches, summary.alerts, summary.size) == (8, 14, 1, len(content) + 1)
     assert summary.to_dict()["sources"] == {"203.0.113.7": 5}
     assert summary.to_dict()["rules"] == {"ssh-password-guessing": 1}
 

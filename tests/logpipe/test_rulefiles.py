@@ -39,11 +39,11 @@ def test_a_broken_file_is_named_and_the_others_load(tmp_path: Path) -> None:
 
 
 def test_own_rules_replace_bundled_ones_but_not_each_other(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(GOOD.format(id="ssh-password-guessing"))
+    (tmp_path / "a.yaml").write_text(GOOD.format(id="ssh-invalid-users"))
     (tmp_path / "b.yaml").write_text(GOOD.format(id="twice"))
     (tmp_path / "c.yaml").write_text("\n" + GOOD.format(id="twice"))
     loaded = load_rules([tmp_path], ["sshd"])
-    replaced = {rule.id: rule for rule in loaded.rules}["ssh-password-guessing"]
+    replaced = {rule.id: rule for rule in loaded.rules}["ssh-invalid-users"]
     assert replaced.document.title == "T"
     (problem,) = loaded.problems
     assert "is taken by" in problem.what

@@ -58,6 +58,7 @@ def list_rules(context: click.Context, folders: tuple[Path, ...], as_json: bool)
     \b
     Example: ironpost rules list --json
     """
+    from ironpost_logpipe.counting import words
     from ironpost_logpipe.explain import listed
 
     loaded = _load(context, folders)
@@ -67,6 +68,7 @@ def list_rules(context: click.Context, folders: tuple[Path, ...], as_json: bool)
             "severity": str(rule.document.severity),
             "status": rule.document.status,
             "title": rule.document.title,
+            "threshold": words(rule.document.threshold),
             "file": rule.origin,
             "overridden_by": list(rule.overridden),
             "exceptions": [listed(each) for each in rule.exemptions],
@@ -83,7 +85,9 @@ def list_rules(context: click.Context, folders: tuple[Path, ...], as_json: bool)
 
 def _print_row(row: dict[str, Any]) -> None:
     changed = f" (changed by {', '.join(row['overridden_by'])})" if row["overridden_by"] else ""
-    click.echo(_safe(f"{row['id']:36} {row['severity']:9} {row['status']:9} {row['title']}{changed}"))
+    click.echo(
+        _safe(f"{row['id']:36} {row['severity']:9} {row['status']:9} {row['title']} ({row['threshold']}){changed}")
+    )
     for exception in row["exceptions"]:
         click.echo(_safe(f"{'':36} {_exception_line(exception)}"))
 
@@ -150,7 +154,7 @@ def lint(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> None
 @_json_option
 @click.pass_context
 def test(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Run the examples inside rule files. Without PATHS: those of the rules that the daemon would use.
+    """Run the examples inside rule files. Without PATHS: those of the rules that the daemon would use, not overridden.
 
     \b
     Example: ironpost rules test ./rules
@@ -158,8 +162,8 @@ def test(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> None
     """
     from ironpost_logpipe import examples
 
-    loaded = _load(context, paths)
-    failed = [failure for rule in loaded.rules for failure in examples.failures(rule)]
+    loaded = _load(context, paths, overridden=False)
+    failed = [failure for rule in loaded.rules for failure in examples.failures(rule, loaded.rules)]
     ran = sum(examples.count(rule) for rule in loaded.rules)
     untested = [rule.id for rule in loaded.rules if not examples.count(rule)]
     if as_json:
@@ -214,6 +218,8 @@ def _print_explained(result: dict[str, Any]) -> None:
     for name, value in result["fields"].items():
         if name != "raw":
             click.echo(_safe(f"{name:10} {value}"))
+    if result["repeated"] > 1:
+        click.echo(f"{'repeated':10} {result['repeated']} times")
     for rule in [each for each in result["rules"] if each["held"]][:5]:
         verdict = "matches, but is dropped" if rule["excepted"] else "matches" if rule["matches"] else "does not match"
         changed = f" (changed by {', '.join(rule['overridden_by'])})" if rule["overridden_by"] else ""
@@ -227,6 +233,7 @@ def _print_explained(result: dict[str, Any]) -> None:
         for exception in rule["exceptions"]:
             state = "over" if exception["over"] else "holds" if exception["drops"] else "does not hold"
             click.echo(_safe(f"  {_exception_line(exception)} ({state})"))
+        click.echo(_safe(f"  raises an alert for: {rule['threshold']}"))
 
 
 @logs.command()
@@ -298,7 +305,7 @@ def _progress(files: Sequence[Path], as_json: bool) -> Any:
     return bar.update
 
 
-def _load(context: click.Context, paths: Sequence[Path]) -> Loaded:
+def _load(context: click.Context, paths: Sequence[Path], *, overridden: bool = True) -> Loaded:
     from ironpost_logpipe.rulefiles import load_rules
 
     if paths:
@@ -307,7 +314,7 @@ def _load(context: click.Context, paths: Sequence[Path]) -> Loaded:
             raise click.BadParameter(f"{missing[0]} does not exist", context)
         return load_rules(paths, ())
     config = _config(context)
-    return load_rules(config.rule_dirs, config.packs, config.override)
+    return load_rules(config.rule_dirs, config.packs, config.override if overridden else ())
 
 
 def _config(context: click.Context) -> LogPipelineConfig:

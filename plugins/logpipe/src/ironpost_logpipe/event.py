@@ -75,9 +75,10 @@ class Event:
         app, host, pid, stamp: empty when the line has none; `stamp` is the time as written.
         pri: the syslog priority (facility * 8 + severity), -1 when there is none; see NO_FACILITY.
         extra: further fields by name.
+        repeated: how many lines it stands for, when a syslog daemon says that so many were the same.
     """
 
-    __slots__ = ("app", "extra", "host", "message", "pid", "pri", "raw", "stamp")
+    __slots__ = ("app", "extra", "host", "message", "pid", "pri", "raw", "repeated", "stamp")
     #: Whether anybody who makes the log's writer write can write such a line as a whole: then it is only claimed.
     forgeable = False
 
@@ -100,6 +101,7 @@ class Event:
         self.stamp = stamp
         self.pri = pri
         self.extra = extra
+        self.repeated = 1
 
     @property
     def facility(self) -> bytes:

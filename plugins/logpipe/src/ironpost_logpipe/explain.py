@@ -8,6 +8,7 @@ from typing import Any
 
 from ironpost_logpipe.comparisons import COMPARISONS
 from ironpost_logpipe.conditions import Captures, Condition, Groups, compile_condition
+from ironpost_logpipe.counting import words as threshold_words
 from ironpost_logpipe.event import Event, getter
 from ironpost_logpipe.exemptions import Exemption
 from ironpost_logpipe.parsers import parse
@@ -27,12 +28,13 @@ def explain(rules: Iterable[Rule], line: str, format_: str = "auto", *, now: dat
     """
     event = parse(line.encode("utf-8", "surrogateescape"), format_)
     if event is None:
-        return {"parsed": False, "fields": {}, "rules": []}
+        return {"parsed": False, "fields": {}, "repeated": 1, "rules": []}
     explained = [_rule(rule, event, now) for rule in rules]
     explained.sort(key=lambda each: (not each["matches"], -each["held"], each["id"]))
     return {
         "parsed": True,
         "fields": {name: _text(value) for name, value in event.fields().items()},
+        "repeated": event.repeated,
         "rules": explained,
     }
 
@@ -49,6 +51,7 @@ def _rule(rule: Rule, event: Event, now: datetime | None) -> dict[str, Any]:
         "held": sum(step["holds"] for step in conditions if step["depth"] == 0),
         "captures": {name: _text(value) for name, value in captures.items()} if matches else {},
         "conditions": conditions,
+        "threshold": threshold_words(rule.document.threshold),
         "overridden_by": list(rule.overridden),
         "exceptions": exceptions,
         "excepted": any(each["drops"] for each in exceptions),

@@ -103,13 +103,13 @@ def _memory(rule: Rule) -> _Found:
     threshold = rule.document.threshold
     if threshold is None:
         return
-    fitting = _ROOM // (threshold.count * _TIME_SIZE)
+    fitting = _ROOM // (threshold.events * _TIME_SIZE)
     if fitting < _KEYS:
         yield (
             "warning",
             (
-                f"with a count of {threshold.count}, a checkpoint holds about {fitting} keys: those unused longest are "
-                "forgotten beyond that"
+                f"with a count of {threshold.events}, a checkpoint holds about {fitting} keys: those unused longest "
+                "are forgotten beyond that"
             ),
         )
 

@@ -10,7 +10,7 @@ line with one is parsed and searched again, its escapes undone (`Event.searchabl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from ironpost_logpipe.conditions import Captures, Test
 from ironpost_logpipe.event import Event
@@ -21,16 +21,27 @@ from ironpost_logpipe.rules import Rule
 
 _CACHED_CHOICES = 4096
 _ESCAPE = Literal(b"\\")
-_Choice: TypeAlias = tuple[tuple[Rule, Test], ...]
+#: Tests to make of a line, each with the rules that match when it holds.
+_Choice: TypeAlias = tuple[tuple[Test, tuple[Rule, ...]], ...]
 
 
-class Hit(NamedTuple):
-    """A line that a rule matched. `line` is its place in the chunk."""
+class Hit:
+    """A line that a rule matched. A plain class with slots, as `Event`.
 
-    line: int
-    rule: Rule
-    event: Event
-    captures: Captures
+    Attributes:
+        line: its place in the chunk.
+        rule: the rule.
+        event: the line, parsed.
+        captures: what the rule's named groups caught; shared by rules with the same conditions.
+    """
+
+    __slots__ = ("captures", "event", "line", "rule")
+
+    def __init__(self, line: int, rule: Rule, event: Event, captures: Captures) -> None:
+        self.line = line
+        self.rule = rule
+        self.event = event
+        self.captures = captures
 
 
 class Matcher:
@@ -52,7 +63,7 @@ class Matcher:
                 self._rules_of[at[literal]].append(index)
         self._escaped = len(needs)
         self._search = search_set([literal_pattern(literal) for literal in (*needs, _ESCAPE)] if needs else [])
-        self._choices: dict[tuple[int, ...], _Choice | None] = {}
+        self._choices: dict[tuple[int, ...], _Choice] = {}
 
     @property
     def unfiltered(self) -> tuple[Rule, ...]:
@@ -63,69 +74,69 @@ class Matcher:
         """The hits among `lines`, in order, and how many lines the format's parser refused."""
         if format_ in PINNED or self._always:
             return self._match_all(lines, format_)
-        search, parse = self._search, PARSERS[format_]
+        search, parse, choices = self._search, PARSERS[format_], self._choices
         hits: list[Hit] = []
         errors = 0
         for index, line in enumerate(lines):
             found = search(line)
-            if found is None:
+            if not found:
                 continue
             event = parse(line.rstrip(LINE_ENDS))
             if event is None:
                 errors += 1
                 continue
-            chosen = self._chosen(found)
-            for rule, test in self._decoded(event) if chosen is None else chosen:
+            chosen = choices.get(tuple(found))
+            for test, rules in self._choose(found, event) if chosen is None else chosen:
                 captures: Captures = {}
                 if test(event, captures):
-                    hits.append(Hit(index, rule, event, captures))
+                    for rule in rules:
+                        hits.append(Hit(index, rule, event, captures))
         return hits, errors
 
     def _match_all(self, lines: Sequence[bytes], format_: str) -> tuple[list[Hit], int]:
         """The same, but every line is looked at, and parsed if a rule may match it."""
-        search, parse, decoded = self._search, PARSERS[format_], format_ in DECODED
-        check = CHECKS.get(format_, parse)
-        all_may_match = decoded or bool(self._always)
+        search, parse, choices = self._search, PARSERS[format_], self._choices
+        check, always = CHECKS.get(format_, parse), self._always
+        decoded = [self._escaped] if format_ in DECODED else []
         hits: list[Hit] = []
         errors = 0
         for index, line in enumerate(lines):
-            found = None if decoded else search(line)
-            if found is None and not all_may_match:
+            found = decoded or search(line)
+            if not found and not always:
                 errors += check(line.rstrip(LINE_ENDS)) is None
                 continue
             event = parse(line.rstrip(LINE_ENDS))
             if event is None:
                 errors += 1
                 continue
-            chosen = None if decoded else self._chosen(found or [])
-            for rule, test in self._decoded(event) if chosen is None else chosen:
+            chosen = choices.get(tuple(found))
+            for test, rules in self._choose(found, event) if chosen is None else chosen:
                 captures: Captures = {}
                 if test(event, captures):
-                    hits.append(Hit(index, rule, event, captures))
+                    for rule in rules:
+                        hits.append(Hit(index, rule, event, captures))
         return hits, errors
 
-    def _decoded(self, event: Event) -> _Choice:
-        """The rules to evaluate on a line in which something is escaped."""
-        found = self._search(event.searchable()) or []
-        return self._chosen([literal for literal in found if literal != self._escaped]) or ()
-
-    def _chosen(self, found: list[int]) -> _Choice | None:
-        """The rules to evaluate with their tests, in their own order; None when the line has escapes."""
-        key = tuple(found)
-        try:
-            return self._choices[key]
-        except KeyError:
-            pass
-        if len(self._choices) >= _CACHED_CHOICES:
-            self._choices.clear()
-        chosen = self._choices[key] = None if self._escaped in found else self._rules_for(found)
+    def _choose(self, found: list[int], event: Event) -> _Choice:
+        """What to test, when these texts were not found together before or something in the line is escaped."""
+        if self._escaped in found:
+            found = [literal for literal in self._search(event.searchable()) if literal != self._escaped]
+        chosen = self._choices.get(tuple(found))
+        if chosen is None:
+            if len(self._choices) >= _CACHED_CHOICES:
+                self._choices.clear()
+            chosen = self._choices[tuple(found)] = self._tests_for(found)
         return chosen
 
-    def _rules_for(self, found: Iterable[int]) -> _Choice:
+    def _tests_for(self, found: Iterable[int]) -> _Choice:
+        """In the rules' own order; rules with the same test stand together at the first one's place."""
         indexes = set(self._always)
         for literal in found:
             indexes.update(self._rules_of[literal])
-        return tuple((self.rules[index], self.rules[index].detection.test) for index in sorted(indexes))
+        rules: dict[Test, list[Rule]] = {}
+        for index in sorted(indexes):
+            rules.setdefault(self.rules[index].detection.test, []).append(self.rules[index])
+        return tuple((test, tuple(same)) for test, same in rules.items())
 
 
 def match_slowly(rules: Iterable[Rule], lines: Sequence[bytes], format_: str = "auto") -> list[Hit]:

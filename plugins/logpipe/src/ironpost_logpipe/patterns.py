@@ -90,10 +90,10 @@ def _public_spans(pattern: Pattern, text: bytes) -> Sequence[tuple[int, int]] | 
     return [match.span(group) for group in range(max(pattern.groupindex.values(), default=0) + 1)]
 
 
-def search_set(patterns: Sequence[bytes]) -> Callable[[bytes], list[int] | None]:
+def search_set(patterns: Sequence[bytes]) -> Callable[[bytes], list[int]]:
     """A function that answers which of `patterns` a text matches, in one pass however many there are."""
     if not patterns:
-        return lambda _: None
+        return lambda _: []
     memory = _SET_MEMORY
     while True:
         # A set has no slower engine to fall back on: with too little memory it would miss matches, so that
@@ -108,8 +108,13 @@ def search_set(patterns: Sequence[bytes]) -> Callable[[bytes], list[int] | None]
             if memory > _SET_MEMORY_LIMIT:
                 raise PatternError(f"{len(patterns)} patterns together need more than 1 GiB") from error
             continue
-        match: Callable[[bytes], list[int] | None] = found.Match
-        return match
+        return _set_matcher(found)
+
+
+def _set_matcher(compiled: Any) -> Callable[[bytes], list[int]]:
+    """The package's inner function where it is as expected, as in `span_finder`; else the public one."""
+    inner: Callable[[bytes], list[int]] | None = getattr(getattr(compiled, "_set", None), "Match", None)
+    return (lambda text: compiled.Match(text) or []) if inner is None else inner
 
 
 def literal_pattern(literal: Literal) -> bytes:

@@ -13,6 +13,7 @@ import attrs
 from ironpost_core.errors import Problem, RuleError
 from ironpost_core.structure import FAILED, Report, structure
 from ironpost_core.wording import any_of, did_you_mean
+from ironpost_logpipe.linking import linked, shared
 from ironpost_logpipe.rules import (
     Override,
     Rule,
@@ -89,10 +90,11 @@ def load_rules(
             problems.append(_duplicate(rule, own[rule.id]))
         else:
             own[rule.id] = rule
-    rules |= own
+    rules = shared((rules | own).values())
     problems += idle_overrides(tuple(rules.values()), overrides)
     changed = tuple(apply_overrides(rule, overrides) for rule in rules.values())
-    return Loaded(changed, tuple(problems), reading.files, tuple(reading.kept), reading.by_file)
+    usable, unlinked = linked(changed)
+    return Loaded(tuple(usable), (*problems, *unlinked), reading.files, tuple(reading.kept), reading.by_file)
 
 
 @attrs.define

@@ -19,11 +19,11 @@ from ironpost_logpipe.conditions import (
     ConditionFault,
     compile_all,
 )
+from ironpost_logpipe.counting import MAX_COUNT, Threshold
 from ironpost_logpipe.event import FIELDS, is_field
 from ironpost_logpipe.exemptions import Exemption, check_moment, compile_exemption, unusable
 
 Status: TypeAlias = Choice["enabled", "disabled", "test"]
-MAX_COUNT = 10_000
 #: Named groups that become observables. Containers are not among them: who writes a log line must not choose which
 #: container it accuses.
 OBSERVABLE_GROUPS = {
@@ -34,27 +34,6 @@ OBSERVABLE_GROUPS = {
     )
 }
 _FORBIDDEN_GROUPS = frozenset((Key.CONTAINER_ID.value, Key.CONTAINER_NAME.value, Key.IMAGE.value))
-
-
-@attrs.frozen(kw_only=True)
-class Threshold:
-    """How many events with the same key make an alert."""
-
-    by: tuple[str, ...] | str = setting(default=(), help="Fields or named groups that make the key.")
-    field: str | None = setting(default=None, help="The first design's name for a single `by`.")
-    count: int = setting(help="How many events fire.", check=between(1, MAX_COUNT))
-    timeframe: Duration = setting(help="The sliding window they must lie in.", check=between(0.001, 31 * 86400))
-
-    def __attrs_post_init__(self) -> None:
-        if self.by and self.field is not None:
-            raise ValueError("give `by` or `field`, not both: they mean the same")
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """What the key is made of."""
-        if self.field is not None:
-            return (self.field,)
-        return (self.by,) if isinstance(self.by, str) else self.by
 
 
 @attrs.frozen(kw_only=True)
@@ -73,12 +52,23 @@ class Injection:
 
 
 @attrs.frozen(kw_only=True)
+class AlertExample:
+    """Lines in their order, and the alerts of this rule that come of them."""
+
+    lines: tuple[str, ...] = setting(help="The lines; their own times count.", check=non_empty())
+    count: int = setting(default=1, help="How many alerts this rule raises.", check=between(0, MAX_COUNT))
+    source_ip: str | None = setting(default=None, help="The source that the last alert accuses.")
+    user: str | None = setting(default=None, help="The user that the last alert names.")
+
+
+@attrs.frozen(kw_only=True)
 class Examples:
     """A rule's own tests, run by `ironpost rules test`."""
 
     match: tuple[str, ...] = setting(default=(), help="Lines that it must match.")
     no_match: tuple[str, ...] = setting(default=(), help="Lines that it must not match.")
     injection: tuple[Injection, ...] = setting(default=(), help="Attacks on the rule.")
+    alerts: tuple[AlertExample, ...] = setting(default=(), help="Lines and the alerts that come of them together.")
 
 
 @attrs.frozen(kw_only=True)
@@ -144,6 +134,7 @@ class Rule:
         origin: the file it is from, line included.
         overridden: the patterns of the overrides that changed it.
         exemptions: which of its hits are dropped.
+        counts: count, timeframe and `distinct` of a threshold that only counts, at hand for the hot path; else None.
     """
 
     document: RuleDocument
@@ -152,6 +143,14 @@ class Rule:
     origin: str = ""
     overridden: tuple[str, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
+    counts: tuple[int, float, str | None] | None = attrs.field(init=False, repr=False)
+
+    @counts.default
+    def _counts(self) -> tuple[int, float, str | None] | None:
+        threshold = self.document.threshold
+        if threshold is None or threshold.count is None or threshold.after is not None:
+            return None
+        return threshold.count, threshold.span, threshold.distinct
 
     @property
     def id(self) -> str:
@@ -182,12 +181,24 @@ def compile_rule(document: RuleDocument, origin: str = "") -> Rule:
         raise RuleFault((*at, *fault.at), fault.what, fault.remedy) from None
     if forbidden := sorted(detection.groups & _FORBIDDEN_GROUPS):
         raise RuleFault(at, f"a pattern catches {forbidden[0]}", "only the source says that, never a message")
-    keys = document.threshold.keys if document.threshold else ()
-    for key in keys:
-        if key not in detection.groups and not is_field(key):
-            hint = did_you_mean(key, [*detection.groups, *FIELDS])
-            raise RuleFault(("threshold",), f"{key!r} is neither a field nor a named group of this rule", hint)
+    keys = _threshold_keys(document.threshold, detection)
     return Rule(document=document, detection=detection, keys=keys, origin=origin)
+
+
+def _threshold_keys(threshold: Threshold | None, detection: Compiled) -> tuple[str, ...]:
+    """What makes the key, once all that the threshold names is known to be there."""
+    if threshold is None:
+        return ()
+    at, distinct = ("threshold",), threshold.distinct
+    for name in threshold.keys if distinct is None else (*threshold.keys, distinct):
+        if name not in detection.groups and not is_field(name):
+            hint = did_you_mean(name, [*detection.groups, *FIELDS])
+            raise RuleFault(at, f"{name!r} is neither a field nor a named group of this rule", hint)
+    if distinct in threshold.keys:
+        raise RuleFault(at, f"{distinct!r} is part of the key, so that a key has one value of it", "take it out of by")
+    if distinct is not None and threshold.events < 2:
+        raise RuleFault(at, "one different value is any event", "give distinct a count of 2 at least")
+    return threshold.keys
 
 
 def apply_overrides(rule: Rule, overrides: Sequence[Override]) -> Rule:
@@ -215,11 +226,7 @@ def apply_overrides(rule: Rule, overrides: Sequence[Override]) -> Rule:
 def _changed(threshold: Threshold | None, change: ThresholdChange | None) -> Threshold | None:
     if threshold is None or change is None:
         return threshold
-    return attrs.evolve(
-        threshold,
-        count=threshold.count if change.count is None else change.count,
-        timeframe=threshold.timeframe if change.timeframe is None else change.timeframe,
-    )
+    return threshold.changed(change.count, change.timeframe)
 
 
 def _exemption(rule: Rule, override: Override) -> Exemption | None:

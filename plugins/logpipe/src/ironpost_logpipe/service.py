@@ -215,9 +215,10 @@ class Service:
 
 
 def longest_window(rules: Iterable[Rule]) -> float:
-    """How many seconds back lines matter to these rules."""
-    thresholds = (rule.document.threshold for rule in rules)
-    return max((float(threshold.timeframe) for threshold in thresholds if threshold is not None), default=0.0)
+    """How many seconds back lines matter to these rules; what looks for new keys learns them as they come."""
+    thresholds = [rule.document.threshold for rule in rules if rule.document.threshold is not None]
+    before = (float(threshold.after.within) for threshold in thresholds if threshold.after is not None)
+    return max((*(threshold.span for threshold in thresholds), *before), default=0.0)
 
 
 def _data_dir(state_dir: Path) -> Path:

@@ -12,7 +12,9 @@ from ironpost_logpipe.chunks import Cursor, Position
 from ironpost_logpipe.thresholds import Windows
 
 KEY = "pipeline"
-VERSION = 1
+VERSION = 2
+#: Version 1 had neither windows of values nor keys that were seen; all that it had is as it was.
+_READABLE = frozenset((1, VERSION))
 #: So many windows are encoded at a time, some 2 ms, before other threads get a turn.
 _SLICE = 1_000
 #: The history refuses a checkpoint beyond 64 MiB.
@@ -69,7 +71,7 @@ def decode(data: bytes, windows: Windows) -> dict[str, Position | Cursor]:
     """
     try:
         state = json.loads(data)
-        if state["version"] != VERSION:
+        if state["version"] not in _READABLE:
             raise StateError(f"checkpoint version {state['version']!r}, this ironpost reads {VERSION}")
         files: Iterable[Position | Cursor] = map(_position, state["files"])
         journals = (Cursor(str(path), cursor.encode("latin-1")) for path, cursor in state.get("journals", ()))

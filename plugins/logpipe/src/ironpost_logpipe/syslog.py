@@ -12,18 +12,39 @@ _MONTHS = frozenset((b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"A
 _LARGEST_PRI = 191
 _BOM = b"\xef\xbb\xbf"
 _MAX_PARAMS = 64
+_REPEATED = b"message repeated "
+#: No line stands for more, whatever number it names.
+MAX_REPEATED = 1_000
 
 
 def parse_syslog(raw: bytes) -> Event | None:
-    """Read one line; None when it has neither a priority nor a time where syslog puts them."""
+    """Read one line; None when it has neither a priority nor a time where syslog puts them.
+
+    What a syslog daemon writes for lines that are the same, ``message repeated 5 times: [ text]``, is taken as that
+    text, so many times. It must be the whole message, so that nobody writes it into a user's name.
+    """
     if raw[:3] in _MONTHS and raw[9:16:3] == b":: " and raw[13:15].isdigit():
         # By far the most frequent kind, so it goes no other way than this: "Mmm dd hh:mm:ss host app[pid]: message".
         parts = raw[16:].split(b" ", 2)
         if len(parts) == 3 and parts[1][-2:] == b"]:" and parts[0][-1:] != b":":
             app, _, pid = parts[1][:-2].partition(b"[")
-            if app[-1:] != b")":
+            if app[-1:] != b")" and not parts[2].startswith(_REPEATED):
                 return Event(raw, parts[2], app, parts[0], pid, raw[:15])
-        return _headed(raw, -1, raw[:15], 16)
+    event = _parsed(raw)
+    if event is not None and event.message.startswith(_REPEATED):
+        _unfold(event)
+    return event
+
+
+def _unfold(event: Event) -> None:
+    """Take a message for the one that it says was repeated, if it is of that form."""
+    number, times, text = event.message[len(_REPEATED) :].partition(b" times: [ ")
+    if times and text.endswith(b"]") and number.isdigit() and len(number) < 10 and int(number) > 0:
+        event.message = text[:-1]
+        event.repeated = min(int(number), MAX_REPEATED)
+
+
+def _parsed(raw: bytes) -> Event | None:
     pri, start = _priority(raw)
     if pri >= 0 and raw[start : start + 2] == b"1 ":
         event = _rfc5424(raw, pri, start + 2)
