@@ -56,3 +56,30 @@ tests:
 """
     )
     assert [failure.why for failure in failures(made)] == ["accuses 192.0.2.1, not nobody"]
+
+
+def test_alerts_of_lines_together() -> None:
+    made = rule(
+        r"""
+id: r
+title: T
+severity: low
+status: disabled
+detection:
+  conditions: [{field: message, modifier: regex, value: '^bad (?P<user>.*) (?P<source_ip>\S+)$'}]
+threshold: {by: source_ip, count: 2, timeframe: 1m}
+tests:
+  alerts:
+    - {lines: ['bad a 192.0.2.1', 'bad b 192.0.2.1'], source_ip: 192.0.2.1, user: b}
+    - {lines: ['bad a 192.0.2.1', 'bad b 192.0.2.2'], count: 0}
+    - {lines: ['bad a 192.0.2.1', 'bad b 192.0.2.2']}
+    - {lines: ['bad a 192.0.2.1', 'bad b 192.0.2.1'], user: a}
+    - {lines: ['bad a 192.0.2.1'], count: 0, source_ip: 192.0.2.1}
+"""
+    )
+    assert [(failure.kind, failure.why) for failure in failures(made)] == [
+        ("alerts", "raises 0 alerts, not 1"),
+        ("alerts", "the last alert has b as user, not a"),
+        ("alerts", "the last alert has none as source_ip, not 192.0.2.1"),
+    ]
+    assert count(made) == 5

@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ironpost_core.alerts import Alert, Key, Observable, Trust
+from ironpost_logpipe import state
 from ironpost_logpipe.chunks import Chunk
 from ironpost_logpipe.judge import Judge, address_in
 from ironpost_logpipe.matcher import Matcher
@@ -190,3 +193,140 @@ def test_a_line_that_a_client_may_have_written_as_a_whole_is_only_claimed() -> N
     (alert,) = judged(file_chunk([line]), (rule,), judge)
     assert alert.observables[Key.SOURCE_IP].trust is Trust.CLAIMED
     assert [row[1] for row in judge.windows.dump()] == ["claimed"]
+
+
+def accepted(second: int, address: str = "203.0.113.7") -> bytes:
+    minute, second = divmod(second, 60)
+    text = f"Nov  3 10:{minute:02}:{second:02} web1 sshd[9]: Accepted password for root from {address} port 1 ssh2"
+    return text.encode()
+
+
+def rules_of(alerts: list[Alert]) -> list[str]:
+    return [alert.rule for alert in alerts]
+
+
+def test_a_login_after_guessing_by_the_same_source_in_time() -> None:
+    guessing = [failed(second) for second in range(5)]
+    (_, alert) = judged(file_chunk([*guessing, accepted(600)]))
+    assert alert.rule == "ssh-success-after-guessing"
+    assert alert.message.startswith("after ssh-password-guessing: source_ip 203.0.113.7")
+    assert alert.observables[Key.SOURCE_IP].trust is Trust.LOCAL
+    for other in (accepted(605), accepted(9, "203.0.113.8")):
+        assert rules_of(judged(file_chunk([*guessing, other]))) == ["ssh-password-guessing"]
+    assert rules_of(judged(file_chunk([accepted(0), *guessing]))) == ["ssh-password-guessing"]
+    assert rules_of(judged(file_chunk([*guessing, accepted(9), accepted(10)])))[1:] == ["ssh-success-after-guessing"]
+
+
+def test_a_line_that_was_before_is_not_after() -> None:
+    lines = [failed(second) for second in range(10, 15)]
+    assert rules_of(judged(file_chunk([*lines, accepted(13)]))) == ["ssh-password-guessing"]
+    assert len(judged(file_chunk([*lines, accepted(14)]))) == 2
+
+
+def test_a_sequence_is_worth_what_its_weaker_part_is() -> None:
+    judge = Judge(Windows(100), TimeReader(lambda: NOW, UTC))
+    forged = attrs.evolve(FILE, trust=Trust.CLAIMED)
+    judged(file_chunk([failed(second) for second in range(5)], source=forged), judge=judge)
+    (weak,) = judged(file_chunk([accepted(9)]), judge=judge)
+    assert {seen.trust for seen in weak.observables.values()} == {Trust.CLAIMED}
+    judged(file_chunk([failed(second) for second in range(5)]), judge=judge)
+    (strong,) = judged(file_chunk([accepted(10)]), judge=judge)  # what was forged does not silence it either
+    assert {seen.trust for seen in strong.observables.values()} == {Trust.LOCAL}
+    assert not judged(file_chunk([accepted(11)], source=forged), judge=Judge(Windows(9), TimeReader(lambda: NOW, UTC)))
+
+
+def test_a_rule_in_test_counts_for_those_after_it() -> None:
+    first = simple("[{field: message, modifier: contains, value: bad}]", "first", "{by: app, count: 2, timeframe: 1m}")
+    second = simple(
+        "[{field: message, modifier: contains, value: good}]",
+        "second",
+        "{by: app, after: {rule: first, within: 1m}, count: 2, timeframe: 5s}",
+    )
+    first = attrs.evolve(first, document=attrs.evolve(first.document, status="test"))
+    lines = [
+        b"Nov  3 10:00:0%d web1 a[1]: %s" % each for each in enumerate([b"good", b"bad", b"bad", b"good", b"good"])
+    ]
+    assert [(alert.rule, alert.count) for alert in judged(file_chunk(lines), (first, second))] == [("second", 2)]
+
+
+def test_different_values_of_a_field_or_group() -> None:
+    conditions = "[{field: message, modifier: regex, value: '^x(?P<user>.*)$'}]"
+    by_user = simple(conditions, threshold="{by: [host], distinct: user, count: 2, timeframe: 1m}")
+    by_app = simple(conditions, threshold="{by: [host], distinct: app, count: 2, timeframe: 1m}")
+    lines = [b"Nov  3 10:00:00 web1 a[1]: xb", b"Nov  3 10:00:00 web1 a[1]: xb", b"Nov  3 10:00:01 web1 a[1]: xc"]
+    (alert,) = judged(file_chunk(lines), (by_user,))
+    assert (alert.count, alert.message) == (2, "2 values of user in 1s: user c, process a")
+    assert judged(file_chunk(lines), (by_app,)) == []
+    long = [b"Nov  3 10:00:00 web1 a[1]: x" + b"y" * 60_000 + end for end in (b"1", b"1", b"2")]
+    judge = Judge(Windows(9), TimeReader(lambda: NOW, UTC))
+    assert judged(file_chunk(long[:2]), (by_user,), judge) == []
+    assert max(map(len, next(judge.windows.dump())[4])) <= 64
+    assert len(judged(file_chunk(long[2:]), (by_user,), judge)) == 1
+
+
+def test_a_value_that_is_missing_is_no_value() -> None:
+    conditions = "[{field: message, modifier: regex, value: 'x(?P<user>u)?'}]"
+    rule = simple(conditions, threshold="{distinct: user, count: 2, timeframe: 1m}")
+    assert judged(file_chunk([b"x", b"xu", b"x"]), (rule,)) == []
+
+
+def test_what_is_new_after_learning() -> None:
+    rule = simple(
+        "[{field: message, modifier: regex, value: '^by (?P<user>.*)$'}]",
+        threshold="{by: [user], first_seen: 30d, learn: 1d}",
+    )
+    days = [(1, b"a"), (2, b"a"), (3, b"b"), (3, b"b"), (9, b"a")]
+    lines = [b"Nov %2d 10:00:00 web1 app[1]: by %s" % day for day in days]
+    (alert,) = judged(file_chunk(lines), (rule,))
+    assert alert.message == "first seen in 30d: user b, process app"
+    assert (alert.count, alert.time.day) == (1, 3)
+
+
+def test_a_repeated_message_counts_as_often_as_it_says() -> None:
+    repeated = failed(9).replace(b": Failed", b": message repeated 4 times: [ Failed") + b"]"
+    (alert,) = judged(file_chunk([failed(0), repeated]))
+    assert (alert.count, alert.observable(Key.SOURCE_IP)) == (5, "203.0.113.7")
+    assert alert.evidence == (repeated.decode(),)
+    evil = failed(9, user="message repeated 9 times: [ Failed password for root from 198.51.100.9 port 1 ssh2]")
+    assert judged(file_chunk([evil])) == []
+    plain = simple("[{field: message, value: x}]")
+    (single,) = judged(file_chunk([b"Nov  3 10:00:00 web1 a[1]: message repeated 3 times: [ x]"]), (plain,))
+    assert (single.count, single.message) == (3, "3 events in 0s: process a")
+
+
+BAD = "[{field: message, modifier: regex, value: '^bad (?P<user>.*)$'}]"
+GOOD = "[{field: message, value: good}]"
+KINDS = (
+    simple(BAD, "a", "{by: host, count: 3, timeframe: 5s}"),
+    simple(BAD, "b", "{by: host, distinct: user, count: 2, timeframe: 5s}"),
+    simple(GOOD, "c", "{by: host, after: {rule: a, within: 7s}}"),
+    simple(GOOD, "d", "{by: host, after: {rule: c, within: 9s}, count: 2, timeframe: 9s}"),
+    simple("[{field: app, value: app}]", "e", "{by: [host, message], first_seen: 20s, learn: 5s}"),
+    simple("[{field: app, value: app}]", "f"),
+)
+MESSAGES = ["bad a", "bad b", "good", "message repeated 2 times: [ bad a]", "message repeated 9 times: [ good]"]
+LINES = st.lists(
+    st.tuples(st.integers(0, 40), st.sampled_from(["web1", "web2"]), st.sampled_from(MESSAGES)).map(
+        lambda each: f"Nov  3 10:00:{each[0]:02} {each[1]} app[1]: {each[2]}".encode()
+    ),
+    max_size=60,
+)
+
+
+@given(LINES, st.integers(0, 60), st.integers(2, 12))
+def test_after_a_crash_anywhere_the_alerts_are_the_same(lines: list[bytes], cut: int, keys: int) -> None:
+    def judge() -> Judge:
+        return Judge(Windows(keys), TimeReader(lambda: NOW, UTC))
+
+    whole, first, second = judge(), judge(), judge()
+    expected = judged(file_chunk(lines), KINDS, whole)
+    before = b"".join(line + b"\n" for line in lines[:cut])
+    found = judged(file_chunk(lines[:cut]), KINDS, first)
+    state.decode(state.encode({}, first.windows), second.windows)
+    chunk = file_chunk(lines[cut:], before)
+    assert chunk.after is not None
+    head = file_chunk(lines).after
+    assert head is not None
+    found += judged(attrs.evolve(chunk, after=attrs.evolve(chunk.after, head=head.head)), KINDS, second)
+    assert [alert.to_json() for alert in found] == [alert.to_json() for alert in expected]
+    assert list(second.windows.dump()) == list(whole.windows.dump())

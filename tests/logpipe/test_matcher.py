@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ironpost_logpipe.conditions import Compiled, Condition, ConditionFault, Count, compile_all
+from ironpost_logpipe.event import Event
 from ironpost_logpipe.formats import FORMATS
 from ironpost_logpipe.matcher import Hit, Matcher, match_slowly
 from ironpost_logpipe.parsers import PINNED, parse
@@ -257,3 +258,24 @@ def test_a_thousand_rules_cost_little_more_than_ten() -> None:
 
     few, many = matcher(10), matcher(1000)
     assert seconds(many) < 2 * seconds(few)  # the benchmark holds the real target; this one runs beside other tests
+
+
+def test_rules_with_the_same_conditions_are_tested_once() -> None:
+    tested = []
+
+    def test(event: Event, captures: dict[str, bytes]) -> bool:
+        tested.append(event.raw)
+        return True
+
+    same = attrs.evolve(BASE.detection, test=test)
+    rules = [made("a", same), made("b", BASE.detection), made("c", same)]
+    hits, _ = Matcher(rules).match([b"x"])
+    assert [hit.rule.id for hit in hits] == ["a", "c", "b"]
+    assert tested == [b"x"]
+    assert hits[0].captures is hits[1].captures
+
+
+def test_the_bundled_rules_for_guessing_and_spraying_share_their_conditions() -> None:
+    guessing, spraying = bundled()[:2]
+    assert (guessing.id, spraying.id) == ("ssh-password-guessing", "ssh-password-spraying")
+    assert guessing.detection is spraying.detection

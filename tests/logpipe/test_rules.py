@@ -5,6 +5,7 @@ import pytest
 
 from ironpost_core.alerts import Severity
 from ironpost_core.settings import Duration
+from ironpost_logpipe.counting import words
 from ironpost_logpipe.rules import Override, RuleFault, Threshold, ThresholdChange, apply_overrides, idle_overrides
 from logpipe.helpers import simple
 
@@ -70,3 +71,52 @@ def test_an_override_that_fits_no_rule_is_named() -> None:
 
 def test_rules_are_data() -> None:
     assert attrs.fields(type(simple(ANY))).detection.name == "detection"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "message"),
+    [
+        ("{by: [app]}", "`count` is missing"),
+        ("{by: [app], count: 2}", "`timeframe` is missing"),
+        ("{by: [app], distinct: host, after: {rule: r, within: 1m}}", "`count` is missing"),
+        ("{by: [app], distinct: hots, count: 2, timeframe: 1m}", "'hots' is neither a field nor"),
+        ("{by: [app], distinct: app, count: 2, timeframe: 1m}", "part of the key"),
+        ("{by: [app], distinct: host, count: 1, timeframe: 1m}", "one different value is any event"),
+        ("{by: [app], after: {rule: r}}", "within"),
+        ("{by: [app], after: {rule: r, within: 0s}}", "threshold.after.within"),
+        ("{first_seen: 30d}", "`first_seen` needs `by`"),
+        ("{by: [app], first_seen: 30d, count: 2}", "`count` has no meaning with `first_seen`"),
+        ("{by: [app], first_seen: 30d, distinct: host}", "`distinct` has no meaning with `first_seen`"),
+        ("{by: [app], first_seen: 30d, after: {rule: r, within: 1m}}", "`after` has no meaning with `first_seen`"),
+        ("{by: [app], learn: 7d, count: 2, timeframe: 1m}", "`learn` has no meaning without `first_seen`"),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_refused(threshold: str, message: str) -> None:
+    assert message in str(fault(ANY, threshold))
+
+
+def test_overrides_leave_alone_what_counts_nothing() -> None:
+    change = [Override(rule="*", threshold=ThresholdChange(count=1, timeframe=Duration(5)))]
+    for threshold in ("{by: app, first_seen: 30d}", "{by: app, after: {rule: q, within: 1m}}"):
+        rule = simple(ANY, threshold=threshold)
+        assert apply_overrides(rule, change).document.threshold == rule.document.threshold
+    distinct = apply_overrides(simple(ANY, threshold="{by: app, distinct: host, count: 5, timeframe: 1m}"), change)
+    assert distinct.document.threshold is not None
+    assert distinct.document.threshold.count == 1
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"),
+    [
+        ("{count: 1, timeframe: 1m}", "1 event in 1m"),
+        ("{field: app, count: 5, timeframe: 60s}", "5 events in 1m by app"),
+        ("{by: [app], distinct: host, count: 5, timeframe: 1m}", "5 different values of host in 1m by app"),
+        ("{by: [app, host], after: {rule: q, within: 10m}}", "each event by app, host, within 10m after q"),
+        ("{by: app, first_seen: 30d}", "first seen in 30d by app, after learning for 1w"),
+        ("{by: app, first_seen: 1d}", "first seen in 1d by app, after learning for 1d"),
+        ("{by: app, first_seen: 1d, learn: 2h}", "first seen in 1d by app, after learning for 2h"),
+    ],
+)
+def test_a_threshold_in_words(threshold: str, expected: str) -> None:
+    assert words(simple(ANY, threshold=threshold).document.threshold) == expected
+    assert words(None) == "each event"

@@ -4,7 +4,7 @@ import pytest
 
 from ironpost_logpipe.chunks import Cursor, Position
 from ironpost_logpipe.state import StateError, decode, encode
-from ironpost_logpipe.thresholds import Windows
+from ironpost_logpipe.thresholds import Burst, Windows
 
 
 def test_what_is_decoded_is_what_was_encoded() -> None:
@@ -67,3 +67,25 @@ def test_what_is_too_much_for_a_checkpoint_is_forgotten_and_counted(monkeypatch:
     windows.add(("rule", "local", (b"\xff" * 64_000,)), 1.0, 3, 10)
     assert decode(encode({}, windows), Windows(5)) == {}  # one that is too large alone goes, too
     assert len(windows) == 0
+
+
+def test_what_version_1_wrote_is_still_read() -> None:
+    data = (
+        b'{"version": 1, "files": [["/a", 1, 2, "AP8=", 77]],'
+        b'"windows":[["r","local",["\\u00ff"],3,[1.5,2.5],null,0,null],["q","claimed",[],2,[],9.0,1,3.0]]}'
+    )
+    windows = Windows(10)
+    assert decode(data, windows) == {"/a": Position("/a", 1, 2, b"\x00\xff", 77)}
+    assert [row[0] for row in windows.dump()] == ["r", "q"]
+    assert windows.add(("r", "local", (b"\xff",)), 3, 3, 10) == Burst(3, 1.5, 3)
+    assert windows.fired(("q", "claimed", ())) == 9.0
+
+
+def test_all_kinds_are_stored() -> None:
+    windows, restored = Windows(10), Windows(10)
+    windows.is_new(("new", "local", (b"a",)), 1.5, 30, 7)
+    windows.add_value(("distinct", "local", (b"a",)), b"\xff", 1.5, 2, 10)
+    windows.add(("count", "local", (b"a",)), 1.5, 2, 10)
+    decode(encode({}, windows), restored)
+    assert list(restored.dump()) == list(windows.dump())
+    assert len(list(restored.dump())) == 4

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ironpost_logpipe.event import Event
+from ironpost_logpipe.parsers import parse_auto
 from ironpost_logpipe.syslog import parse_syslog
 
 
@@ -155,3 +156,56 @@ def test_the_largest_hostile_line_takes_no_time(filler: bytes) -> None:
     begin = time.perf_counter()
     parse_syslog(line)
     assert time.perf_counter() - begin < 0.5
+
+
+@pytest.mark.parametrize(
+    "head", ["Nov  3 10:00:00 web1 sshd[1]: ", "<38>1 2024-11-03T10:00:00Z web1 sshd 1 - - ", "<38>sshd: "]
+)
+def test_a_repeated_message_is_taken_for_what_it_repeats(head: str) -> None:
+    line = f"{head}message repeated 5 times: [ Failed password for x] from [y]]".encode()
+    event = parse_syslog(line)
+    assert event is not None
+    assert (event.message, event.repeated, event.raw) == (b"Failed password for x] from [y]", 5, line)
+
+
+@pytest.mark.parametrize(
+    ("message", "times"),
+    [
+        ("message repeated 1000 times: [ x]", 1000),
+        ("message repeated 999999999 times: [ x]", 1000),
+        ("message repeated 1 times: [ x]", 1),
+        ("message repeated 2 times: [ message repeated 9 times: [ x]]", 2),
+    ],
+)
+def test_how_often_a_message_was_repeated_is_bounded(message: str, times: int) -> None:
+    event = parse_syslog(f"Nov  3 10:00:00 web1 a[1]: {message}".encode())
+    assert event is not None
+    assert event.repeated == times
+    assert not event.message.startswith(b"message repeated 2")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "message repeated 0 times: [ x]",
+        "message repeated -1 times: [ x]",
+        "message repeated 9999999999 times: [ x]",
+        "message repeated times: [ x]",
+        "message repeated 5 times: [ x",
+        "message repeated 5 times: x",
+        "message repeated 5 times: [ x] y",
+        " message repeated 5 times: [ x]",
+        "Failed password for message repeated 5 times: [ x]",
+        "last message repeated 5 times",
+    ],
+)
+def test_what_only_looks_like_a_repeated_message_is_left_alone(message: str) -> None:
+    event = parse_syslog(f"Nov  3 10:00:00 web1 a[1]: {message}".encode())
+    assert event is not None
+    assert (event.message, event.repeated) == (message.encode(), 1)
+
+
+def test_without_a_syslog_header_nothing_is_repeated() -> None:
+    event = parse_auto(b"message repeated 5 times: [ x]")
+    assert event is not None
+    assert event.repeated == 1
