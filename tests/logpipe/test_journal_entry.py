@@ -195,3 +195,21 @@ def test_a_rule_may_count_by_a_field_of_the_journal() -> None:
     chunk = Chunk(source, lines, NOW, after=Cursor("journal", b"c1"))
     raised = [judge.alert(hit, chunk) for hit in Matcher([counting]).match(lines, "journal")[0]]
     assert [alert is not None for alert in raised] == [False, True]
+
+
+def test_a_sequence_in_the_journal_is_worth_what_its_weaker_entry_is() -> None:
+    failing = simple("[{field: message, value: bad}]", "first", "{by: app, count: 1, timeframe: 1m}")
+    login = simple("[{field: message, value: good}]", "second", "{by: app, after: {rule: first, within: 1m}}")
+    source = Source(name="journal", trust=Trust.CLAIMED, format="journal", weigh=worth)
+
+    def worths(*uids: str) -> list[Trust]:
+        entries = enumerate(zip(uids, ("bad", "good"), strict=True))
+        lines = [journal_entry(f"c{at}", MESSAGE=text, **SERVICE | {"_UID": uid}) for at, (uid, text) in entries]
+        judge = Judge(Windows(100), TimeReader(lambda: NOW))
+        chunk = Chunk(source, lines, NOW, after=Cursor("journal", b"c1"))
+        raised = [judge.alert(hit, chunk) for hit in Matcher([failing, login]).match(lines, "journal")[0]]
+        return [alert.observables[Key.PROCESS].trust for alert in raised if alert is not None]
+
+    assert worths("0", "0") == [Trust.LOCAL, Trust.LOCAL]
+    assert worths("1000", "0") == [Trust.CLAIMED, Trust.CLAIMED]
+    assert worths("0", "1000") == [Trust.LOCAL, Trust.CLAIMED]
