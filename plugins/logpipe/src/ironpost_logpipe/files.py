@@ -15,8 +15,9 @@ from ironpost_logpipe.config import FileSource
 from ironpost_logpipe.contact import FirstContact
 from ironpost_logpipe.opened import PACKED_NAMES
 from ironpost_logpipe.own import OwnFiles
+from ironpost_logpipe.seen import Seen
 from ironpost_logpipe.status import Status
-from ironpost_logpipe.tail import FileTail, Read, Seen
+from ironpost_logpipe.tail import FileTail, Read
 
 POLL = 0.25
 _LOOK_FOR_FILES = 5.0

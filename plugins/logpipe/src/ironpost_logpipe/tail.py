@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -18,6 +18,7 @@ import attrs
 
 from ironpost_logpipe.chunks import Position
 from ironpost_logpipe.opened import Lines, OpenFile, TruncatedError, last_line_end
+from ironpost_logpipe.seen import Seen
 from ironpost_logpipe.siblings import find_grown, find_missed
 
 #: A file that has another name or none is let go after so long without a line, or it would fill the disk unseen.
@@ -28,7 +29,6 @@ _UNENDED = 10.0
 _MANY, _SOON, _MOST = 8, 1.0, 64
 #: So many files that were at the path before are known by a checkpoint.
 _BEFORE = 8
-_REMEMBERED = 4096
 #: A file that appears later is new, so it is read from its beginning, unless it is too large to have just been made.
 NEW = 8 << 20
 
@@ -45,46 +45,6 @@ class Read:
     start: int
     after: Position
     head: bytes
-
-
-class Seen:
-    """The files that several tails have read, so that one that gets another's name is not read twice.
-
-    Attributes:
-        held: device and inode of those that are open.
-        gaps: how often a file was found truncated or gone, so that lines may be missing.
-    """
-
-    def __init__(self, stored: Iterable[Position] = ()) -> None:
-        self.held: dict[tuple[int, int], OpenFile] = {}
-        self.gaps = 0
-        self._positions: dict[tuple[int, int], Position] = {}
-        for position in stored:
-            for each in (*position.before, position):
-                self.note(each)
-
-    def note(self, position: Position) -> None:
-        """Remember how far a file is read; the longest unchanged is forgotten when there are too many."""
-        key = (position.device, position.inode)
-        self._positions.pop(key, None)
-        self._positions[key] = position
-        if len(self._positions) > _REMEMBERED:
-            del self._positions[next(iter(self._positions))]
-
-    def offset(self, file: OpenFile) -> int | None:
-        """How far this file was read under whatever name."""
-        position = self._positions.get(file.key)
-        # Without a first byte it is known by the inode alone, which the next file may get.
-        return position.offset if position is not None and position.head and file.is_(position) else None
-
-    def is_copy(self, file: OpenFile) -> bool:
-        """Whether it is a copy of one that is open: whoever reads that one reads the rest of the copy, if it must."""
-        for held in self.held.values():
-            if file.is_copy_of(held):
-                read = min(file.size(), held.offset)
-                self.note(Position("", file.device, file.inode, file.head, read))
-                return True
-        return False
 
 
 class FileTail:
