@@ -534,3 +534,28 @@ def test_a_file_that_was_empty_when_it_was_seen_last_is_read_in_its_copy(log: Pa
     rotate(log, copy=True)  # it is empty again, as it was
     assert after.read() == lines(4, 2)
     assert after.tail._others.gaps == 3
+
+
+def test_a_file_that_is_filled_copied_and_truncated_within_one_look_is_read_in_its_copy(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.write_bytes(text(0, 2))
+    reader = Reader(log)
+    reader.read()
+    rotate(log, copy=True)
+    made_at(log, 0)
+    reader.read()
+    stat = os.stat
+
+    def meanwhile(path: str) -> os.stat_result:
+        found = stat(path)
+        monkeypatch.undo()
+        append(log, text(2, 2))
+        rotate(log, copy=True)
+        return found
+
+    monkeypatch.setattr(os, "stat", meanwhile)
+    assert reader.read() == lines(2, 2)
+    append(log, text(4, 1))
+    assert reader.read() == lines(4, 1)
+    assert reader.tail._others.gaps == 2

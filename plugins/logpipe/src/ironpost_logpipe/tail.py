@@ -202,12 +202,17 @@ class FileTail:
         if self._chain:
             self._stored = None
 
-    def _look_beside(self, file: OpenFile, last: Position) -> None:
-        """A file of which nothing was seen may have been filled, copied and truncated since it was looked at."""
+    def _look_beside(self, file: OpenFile, last: Position) -> bool:
+        """A file of which nothing was known may have been filled, copied and truncated since `last`; whether it was.
+
+        Done behind the reading, so that whatever was before that is found; the file then begins anew.
+        """
         missed = find_missed(self.path, last, self._is_known, renamed=file)
         if missed.others:
             self._others.gaps += 1
-        self._insert(missed.others, file)
+            file.begin_anew()
+            self._insert(missed.others, file)
+        return bool(missed.others)
 
     def _insert(self, files: list[OpenFile], before: OpenFile) -> None:
         at = self._chain.index(before)
@@ -234,14 +239,14 @@ class FileTail:
     # -- what is in the chain -----------------------------------------------------------------------------------
 
     def _next(self, now: float, there: tuple[int, ...]) -> Read | None:
-        latest = self._chain[-1] if self._chain else None
-        if latest is not None and not latest.head and latest.key == there[:2] and latest.modified != there[3]:
-            self._look_beside(latest, latest.position(self.path))
         for file in list(self._chain):
+            last = file.position(self.path)
             try:
                 found = file.next()
             except TruncatedError:
                 self._truncated(file)
+                return self._next(now, there)
+            if not last.head and file.modified != last.modified and self._look_beside(file, last):
                 return self._next(now, there)
             if found is None:
                 found = self._ended(file, now, there)
