@@ -116,7 +116,10 @@ def test_what_is_excepted_does_not_count_and_is_counted(tmp_path: Path) -> None:
         with log.open("ab") as file:
             file.write(b"".join(failed(n, address="192.0.2.9") + b"\n" for n in range(20, 25)))
         running.wait_for(lambda: counted(23))
-        assert running.health().details["rules"]["hits_dropped_by_exceptions"] == {"ssh-password-guessing": 14}
+        assert running.health().details["rules"]["hits_dropped_by_exceptions"] == {
+            "ssh-password-guessing": 14,
+            "ssh-password-spraying": 14,
+        }
         assert len(publisher.alerts) == 1
 
 
