@@ -89,7 +89,8 @@ def _plain(position: Position) -> list[Any]:
 
 
 def _position(row: list[Any]) -> Position:
-    path, device, inode, head, offset, modified, before = row
+    path, device, inode, head, offset, *later = row
+    modified, before = later or (0, ())  # version 1 has neither
     known = tuple(map(_position, before))
     return Position(str(path), int(device), int(inode), base64.b64decode(head), int(offset), int(modified), known)
 
