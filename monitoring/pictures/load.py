@@ -82,7 +82,9 @@ def _drive(daemon: subprocess.Popen[bytes], config: Path, log: Path, syslog: int
             lines = list(islice(story, count))
             file.writelines(f"{line}\n" for line in lines[::2])
             file.flush()
-            noise = [GARBAGE] * (second % 12 < count // 20)
+            noise = [GARBAGE] * (
+                second % 12 < count // 20 or second == seconds - 1
+            )  # at the first it may not listen yet
             for datagram in [f"<38>{line}".encode() for line in lines[1::2]] + noise:
                 sender.sendto(datagram, (_LOOPBACK, syslog))
             if second in reloads:
